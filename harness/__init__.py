@@ -1,0 +1,1 @@
+"""The harness: configuration, data, codecs, training, scoring, orchestration and the store."""

@@ -1,0 +1,1 @@
+"""Codecs behind one contract: the embedded `tiny` and EnCodec."""

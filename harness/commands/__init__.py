@@ -1,0 +1,1 @@
+"""The commands of `resynth`, one file per group; each is imported when it is called."""

@@ -1,0 +1,147 @@
+"""`resynth plan`, `run` and `publish`."""
+
+from __future__ import annotations
+
+from argparse import Namespace
+from pathlib import Path
+from typing import Any
+
+from harness.commands.output import print_json, print_table
+from harness.config import CONFIGS, Config, load_config
+from harness.plan import Plan, make_plan, system_name
+from harness.state import State, list_jobs, read_state
+from harness.store import Store
+
+
+def find_config(name: str) -> Path:
+    """Return a configuration's path: a file as given, or one that ships with the project."""
+    given = Path(name)
+    shipped = CONFIGS / given.with_suffix(".yaml").name
+    return shipped if not given.exists() and shipped.exists() else given
+
+
+def plan(options: Namespace) -> int:
+    """Print a configuration's work and what is done already."""
+    config = load_config(find_config(options.config))
+    found = make_plan(config)
+    root = Path(options.store or config.store)
+    store = Store.open(root) if (root / "store.json").exists() else None
+    state = read_state(found, store)
+    if options.json:
+        print_json(describe(found, state))
+    else:
+        print_plan(found, state)
+    return 0
+
+
+def describe(plan: Plan, state: State) -> dict[str, Any]:
+    """Return a plan and its state as JSON values."""
+    return {
+        "name": plan.config.name,
+        "codec": plan.codec.model_dump(mode="json"),
+        "trials": [
+            {
+                "id": t.id,
+                "method": system_name(t.method),
+                "data_size": t.size.model_dump(),
+                "seed": t.seed,
+                "done": t.id in state.trials,
+            }
+            for t in plan.trials
+        ],
+        "evaluations": [
+            {
+                "id": e.id,
+                "method": system_name(e.method),
+                "trial": e.trial.id if e.trial else None,
+                "nfe": e.nfe,
+                "sample": e.sample,
+                "split": e.split,
+                "done": e.id in state.evaluations,
+            }
+            for e in plan.evaluations
+        ],
+        "scores": [
+            {
+                "id": s.id,
+                "evaluation": s.evaluation,
+                "metric": s.metric,
+                "utterances": len(s.utterances),
+                "done": s.id in state.scores,
+            }
+            for s in plan.scorings
+        ],
+        "jobs_left": len(list_jobs(plan, state)),
+    }
+
+
+def print_plan(plan: Plan, state: State) -> None:
+    """Print a plan as tables."""
+    print(f"{plan.config.name}: {plan.config.title}")
+    print(f"codec {plan.codec.name}, {plan.codec.bit_rate / 1000:g} kb/s\n")
+    trials = [
+        (
+            t.id,
+            system_name(t.method),
+            t.size.label,
+            f"{t.size.hours:.3f} h",
+            t.seed,
+            mark(t.id in state.trials),
+        )
+        for t in plan.trials
+    ]
+    print_table(("trial", "method", "data", "hours", "seed", "state"), trials)
+    print()
+    scores: dict[str, list[bool]] = {}
+    for scoring in plan.scorings:
+        scores.setdefault(scoring.evaluation, []).append(scoring.id in state.scores)
+    rows = [
+        (
+            e.id,
+            system_name(e.method),
+            e.trial.size.label if e.trial else "-",
+            e.nfe,
+            e.split,
+            mark(e.id in state.evaluations),
+            f"{sum(scores[e.id])}/{len(scores[e.id])}",
+        )
+        for e in plan.evaluations
+    ]
+    print_table(("evaluation", "method", "data", "nfe", "split", "state", "scores"), rows)
+    jobs = len(list_jobs(plan, state))
+    print(
+        f"\n{len(plan.trials)} trials, {len(plan.evaluations)} evaluations, "
+        f"{len(plan.scorings)} scores; {jobs} jobs left"
+        if jobs
+        else "\neverything is done"
+    )
+
+
+def mark(done: bool) -> str:
+    """Say done or to do."""
+    return "done" if done else "to do"
+
+
+def run(options: Namespace) -> int:
+    """Execute a configuration."""
+    from harness.run import run as execute
+
+    config: Config = load_config(find_config(options.config))
+    site = Path(options.site or config.site)
+    report = execute(config, Path(options.store or config.store), site, options.address)
+    work = (
+        f"{report.jobs} jobs in {report.seconds / 60:.1f} min"
+        if report.jobs
+        else "nothing was left to do"
+    )
+    print(f"{config.name}: {work}; open {site / 'index.html'}")
+    return 0
+
+
+def publish(options: Namespace) -> int:
+    """Build the site from a store."""
+    from leaderboard.render import publish as build
+
+    build(Store.open(Path(options.store)), Path(options.out))
+    print(f"open {Path(options.out) / 'index.html'}")
+    return 0

@@ -1,0 +1,1 @@
+"""Corpora: the embedded one, and loaders of the layouts the field uses."""

@@ -1,0 +1,209 @@
+"""Records: versioned, self-describing JSON, written once and atomically (see `harness.store`).
+
+A record carries everything a page needs (units, directions, versions), so the leaderboard imports
+no method and no metric. Score tables are Parquet with the columns of `SCORE_COLUMNS`.
+"""
+
+from __future__ import annotations
+
+from typing import Any, Literal
+
+from pydantic import BaseModel, ConfigDict, JsonValue
+
+SCHEMA = 1
+SCORE_COLUMNS = [
+    "utterance",
+    "speaker",
+    "metric",
+    "value",
+    "status",
+    "reason",
+    "errors",
+    "words",
+    "text",
+]
+Status = Literal["scored", "not applicable", "missing"]
+
+
+class Record(BaseModel):
+    """Base of all records: strict, frozen, with its schema version."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+    schema_version: int = SCHEMA
+    id: str
+
+
+class Part(BaseModel):
+    """Base of the parts of records."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+
+class CodecFacts(Part):
+    """A codec as shown on the board; bit_rate is computed, in bits per second."""
+
+    name: str
+    sample_rate: int
+    frame_rate: float
+    codebooks: int
+    entries: int
+    dimension: int
+    bit_rate: float
+    sha256: str
+    licence: str
+    parallel_codebooks: int = 0
+    trained_on: tuple[str, ...] = ()
+
+
+class MethodFacts(Part):
+    """A method as shown on the board. `kind` is "anchor" or "method"."""
+
+    name: str
+    variant: str
+    kind: str
+    summary: str
+    equation: str
+    source: str
+    target: str
+    conditions_on: tuple[str, ...]
+    params: dict[str, JsonValue]
+    backbone: dict[str, JsonValue]
+
+
+class DataSize(Part):
+    """A training subset; `label` is what the config says ("10%"), hours what it came to."""
+
+    label: str
+    hours: float
+    utterances: int
+    voices: int
+
+
+class Provenance(Part):
+    """Where, when and with what something was computed."""
+
+    git_commit: str
+    git_dirty: bool
+    versions: dict[str, str]
+    hardware: dict[str, JsonValue]
+    started: str
+    seconds: float
+
+
+class CurvePoint(Part):
+    """One point of a learning curve; `valid` is None between validations."""
+
+    step: int
+    seconds: float
+    train: float
+    valid: float | None
+
+
+class TrialRecord(Record):
+    """One training run. Weights lie beside it as `weights.safetensors`."""
+
+    kind: Literal["trial"] = "trial"
+    method: MethodFacts
+    codec: CodecFacts
+    data_size: DataSize
+    seed: int
+    training: dict[str, JsonValue]
+    parameters: int
+    frames: int
+    curve: tuple[CurvePoint, ...]
+    weights_sha256: str
+    provenance: Provenance
+
+
+class EvaluatedUtterance(Part):
+    """One utterance of an evaluation; `audio` is a path below the record's folder.
+
+    Samples beyond full scale are clipped as a loudspeaker would, and counted.
+    """
+
+    id: str
+    speaker: str
+    voice: str
+    language: str
+    seconds: float
+    transcript: str | None
+    audio: str
+    audio_sha256: str
+    reference_sha256: str
+    synthesis_seconds: float
+    clipped_samples: int = 0
+
+
+class EvaluationRecord(Record):
+    """One system on one split: its audio, its measured cost, and how it came about.
+
+    `trial` is None for anchors, as are `data_size` and `seed`. `sample` is the sampling seed.
+    """
+
+    kind: Literal["evaluation"] = "evaluation"
+    trial: str | None
+    method: MethodFacts
+    codec: CodecFacts
+    data_size: DataSize | None
+    nfe: int
+    layers: int | None
+    seed: int | None
+    sample: int
+    corpus: str
+    split: str
+    sample_rate: int
+    reference: str
+    counted_nfe: float
+    flops_per_second: float
+    real_time_factor: float
+    utterances: tuple[EvaluatedUtterance, ...]
+    provenance: Provenance
+
+
+class ReferenceRecord(Record):
+    """The reference audio of one split, as FLAC files in the record's folder."""
+
+    kind: Literal["reference"] = "reference"
+    corpus: str
+    licence: str
+    split: str
+    sample_rate: int
+    audio: dict[str, str]
+
+
+class ScoreRecord(Record):
+    """One metric over one evaluation; rows lie beside it as `table.parquet`.
+
+    `metric` holds the metric's declared facts; `of` is the number of utterances in the split when
+    the metric scores a fixed, hashed subset of it.
+    """
+
+    kind: Literal["score"] = "score"
+    evaluation: str
+    metric: dict[str, JsonValue]
+    resampling: str
+    scored: int
+    not_applicable: int
+    missing: int
+    of: int
+    seconds: float
+    versions: dict[str, str]
+
+
+class Selection(Part):
+    """How one NFE per trained method is chosen, on the validation split alone."""
+
+    metric: str
+    split: str
+
+
+class RunRecord(Record):
+    """What one configuration asked for last: the site shows exactly these evaluations."""
+
+    kind: Literal["run"] = "run"
+    title: str
+    config: dict[str, Any]
+    evaluations: tuple[str, ...]
+    scores: tuple[str, ...]
+    selection: Selection | None

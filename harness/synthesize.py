@@ -1,0 +1,128 @@
+"""Turn x1 into audio with one method at one NFE, and measure what that costs."""
+
+from __future__ import annotations
+
+import hashlib
+import time
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
+
+import torch
+from torch import Tensor, nn
+from torch.utils.flop_counter import FlopCounterMode
+
+from harness.audio import Samples, check_audible, fit_length, resample
+from harness.codecs.base import Codec
+from harness.errors import UserError
+from methods.base import Audio, Inputs, Method
+
+
+class WrongNfe(RuntimeError):
+    """A method made another number of network calls than it was asked for."""
+
+
+@dataclass(frozen=True)
+class Synthesis:
+    """One utterance's estimate at the split's rate, the network calls made, and the seconds."""
+
+    samples: Samples
+    calls: int
+    seconds: float
+
+
+class Synthesizer:
+    """One method with its codec; utterances are done one by one, so batches cannot matter."""
+
+    def __init__(self, codec: Codec, method: Method, nfe: int, sample: int) -> None:
+        self.codec, self.method = codec, method
+        self.nfe, self.sample = nfe, sample
+
+    def run(self, utterance: str, reference: Samples, rate: int) -> Synthesis:
+        """Resynthesize one utterance from its reference (T,) at `rate` Hz.
+
+        The method receives x1 and the extras it declared, nothing else. Raises UserError if the
+        output is not finite, silent, or longer than the codec's padding explains.
+        """
+        inputs = self.inputs(reference, rate)
+        with count_calls(self.method.networks()) as calls:
+            started = time.perf_counter()
+            samples = self.audio(inputs, utterance, rate)
+            seconds = time.perf_counter() - started
+        if calls[0] != self.nfe:
+            raise WrongNfe(f"method '{self.method.name}' made {calls[0]} calls at NFE {self.nfe}")
+        samples = fit_length(samples, len(reference), self.padding(rate), utterance)
+        check_audible(samples, f"{self.method.name}, {utterance}")
+        return Synthesis(samples, calls[0], seconds)
+
+    def padding(self, rate: int) -> int:
+        """Return how many samples at `rate` the codec's last frame may add."""
+        return -(-self.codec.hop * rate // self.codec.facts.sample_rate) + 1
+
+    def inputs(self, reference: Samples, rate: int) -> Inputs:
+        """Encode a reference and keep only what the method may see."""
+        wav = torch.from_numpy(resample(reference, rate, self.codec.facts.sample_rate))[None]
+        with torch.inference_mode():
+            encoded = self.codec.encode(wav)
+        available = {
+            "codes": encoded.codes,
+            "z": encoded.z,
+            "reference": torch.from_numpy(reference)[None],
+            "reference_rate": torch.tensor(rate),
+        }
+        wanted = set(self.method.conditions_on) - {"x1"}
+        if "reference" in wanted:
+            wanted.add("reference_rate")
+        extras = {name: value for name, value in available.items() if name in wanted}
+        mask = torch.ones(encoded.codes.shape[0], encoded.codes.shape[2], dtype=torch.bool)
+        return Inputs(x1=encoded.codes[:, 0], mask=mask, extras=extras)
+
+    @torch.inference_mode()
+    def audio(self, inputs: Inputs, utterance: str, rate: int) -> Samples:
+        """Run the method and, for latents, the decoder; return (T,) at `rate` Hz."""
+        generator = torch.Generator().manual_seed(noise_seed(self.sample, utterance))
+        output = self.method.resynthesize(inputs, self.nfe, [generator])
+        if isinstance(output, Audio):
+            wav, source = output.samples, output.sample_rate
+        else:
+            wav, source = self.codec.decode(output), self.codec.facts.sample_rate
+        return resample(wav[0].numpy(), source, rate)
+
+    def flops(self, reference: Samples, rate: int) -> float:
+        """Return the method's and decoder's floating-point operations per second of audio."""
+        inputs = self.inputs(reference, rate)
+        with FlopCounterMode(display=False) as counter:
+            self.audio(inputs, "flops", rate)
+        return counter.get_total_flops() / (len(reference) / rate)
+
+
+def noise_seed(sample: int, utterance: str) -> int:
+    """Return the seed of one utterance's noise: the same for every method, order and machine."""
+    text = f"resynth:{sample}:{utterance}".encode()
+    return int.from_bytes(hashlib.sha256(text).digest()[:7], "big")
+
+
+@contextmanager
+def count_calls(networks: Sequence[nn.Module]) -> Iterator[list[int]]:
+    """Count forward calls of the networks while the context lasts."""
+    calls = [0]
+
+    def count(module: nn.Module, inputs: tuple[Tensor, ...]) -> None:
+        calls[0] += 1
+
+    handles = [network.register_forward_pre_hook(count) for network in networks]
+    try:
+        yield calls
+    finally:
+        for handle in handles:
+            handle.remove()
+
+
+def require_declared(method: Method) -> None:
+    """Raise UserError if a method that is no anchor asks for more than x1."""
+    extras = set(method.conditions_on) - {"x1"}
+    if extras and method.kind != "anchor":
+        raise UserError(
+            f"method '{method.name}' conditions on {', '.join(sorted(extras))}, which "
+            "this harness gives to anchors alone"
+        )

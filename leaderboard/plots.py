@@ -1,0 +1,182 @@
+"""Figures as SVG: reproducible byte for byte, each in a light and a dark edition.
+
+Pages show them through <picture> with a media query, so no page script or style is involved.
+"""
+
+from __future__ import annotations
+
+import io
+import math
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import matplotlib
+from matplotlib.backends.backend_svg import FigureCanvasSVG
+from matplotlib.figure import Figure
+from matplotlib.ticker import FixedLocator, FuncFormatter, NullLocator
+
+INK, MUTED, GRID = "#1d2430", "#5b6472", "#dfe3e8"
+# Okabe and Ito's colours, darkened on white and lightened on black to at least 3:1.
+SERIES = ("#0067a5", "#b34a00", "#00795a", "#8a3d7e", "#7a6200", "#4d4d99", "#a8324a", "#33691e")
+DARK = {
+    INK: "#e8ebf0", MUTED: "#a3adbb", GRID: "#333b47",
+    "#0067a5": "#5cb6f2", "#b34a00": "#f39a5b", "#00795a": "#3fcda3", "#8a3d7e": "#dc93cf",
+    "#7a6200": "#dcc04a", "#4d4d99": "#a9a9f0", "#a8324a": "#f38a9e", "#33691e": "#9ccc65",
+}  # fmt: skip
+DASHES = ("-", "--", "-.", ":", (0, (5, 1)), (0, (1, 1)), (0, (3, 1, 1, 1)), (0, (8, 2)))
+MARKERS = "osD^vPX*"
+STYLE: Any = {
+    "svg.hashsalt": "resynth",
+    "svg.fonttype": "none",
+    "font.family": "sans-serif",
+    "font.sans-serif": ["DejaVu Sans", "Helvetica", "Arial", "sans-serif"],
+    "font.size": 9,
+    "text.color": INK,
+    "axes.labelcolor": MUTED,
+    "axes.edgecolor": MUTED,
+    "axes.spines.top": False,
+    "axes.spines.right": False,
+    "axes.linewidth": 0.8,
+    "axes.grid": True,
+    "axes.axisbelow": True,
+    "grid.color": GRID,
+    "grid.linewidth": 0.8,
+    "xtick.color": MUTED,
+    "ytick.color": MUTED,
+    "legend.frameon": False,
+    "legend.fontsize": 8,
+}
+
+
+@dataclass(frozen=True)
+class Series:
+    """One line with its interval band; NaN in `low` or `high` draws no band there."""
+
+    label: str
+    x: tuple[float, ...]
+    y: tuple[float, ...]
+    low: tuple[float, ...] = ()
+    high: tuple[float, ...] = ()
+
+
+@dataclass(frozen=True)
+class Axis:
+    """A label, and whether the axis is logarithmic with a tick at every value."""
+
+    label: str
+    log: bool = False
+
+
+def line_chart(
+    series: Sequence[Series], levels: Sequence[tuple[str, float]], x: Axis, y: str
+) -> str:
+    """Draw lines with bands, and horizontal levels (the anchors), as SVG text."""
+    with _chart(5.6, 3.3) as (figure, axes):
+        figure.subplots_adjust(left=0.13, right=0.7, top=0.96, bottom=0.16)
+        for index, line in enumerate(series):
+            _draw(axes, line, index)
+        for index, (label, value) in enumerate(levels):
+            axes.axhline(value, color=MUTED, linewidth=1, linestyle=DASHES[1 + index % 3],
+                         label=plain(label))  # fmt: skip
+        _finish(axes, series, x, y)
+        axes.legend(loc="center left", bbox_to_anchor=(1.01, 0.5), handlelength=2.4)
+        return _svg(figure)
+
+
+def learning_chart(
+    steps: Sequence[int], train: Sequence[float], valid: Sequence[tuple[int, float]]
+) -> str:
+    """Draw training loss, and validation loss where it was measured, over steps."""
+    with _chart(6.4, 2.9) as (figure, axes):
+        figure.subplots_adjust(left=0.11, right=0.97, top=0.95, bottom=0.17)
+        axes.plot(steps, train, color=SERIES[0], linewidth=1.1, label="train")
+        if valid:
+            axes.plot(*zip(*valid, strict=True), color=SERIES[1], linewidth=1.4, linestyle="--",
+                      marker="o", markersize=3.5, label="valid")  # fmt: skip
+        axes.set_xlabel("training step")
+        axes.set_ylabel("loss")
+        axes.legend(loc="upper right")
+        return _svg(figure)
+
+
+def scatter_chart(
+    groups: Sequence[tuple[str, Sequence[float], Sequence[float]]], x: str, y: str
+) -> str:
+    """Draw systems as points; a method (label, xs, ys) without points keeps its colour unused."""
+    with _chart(5.2, 3.3) as (figure, axes):
+        figure.subplots_adjust(left=0.12, right=0.7, top=0.96, bottom=0.16)
+        for index, (label, xs, ys) in enumerate(groups):
+            if xs:
+                axes.plot(xs, ys, linestyle="none", marker=MARKERS[index % len(MARKERS)],
+                          markersize=5, color=SERIES[index % len(SERIES)], alpha=0.85,
+                          label=plain(label))  # fmt: skip
+        axes.set_xlabel(plain(x))
+        axes.set_ylabel(plain(y))
+        axes.legend(loc="center left", bbox_to_anchor=(1.01, 0.5), handlelength=1)
+        return _svg(figure)
+
+
+def write_themed(svg: str, folder: Path, name: str) -> None:
+    """Write NAME.svg and its dark edition NAME-dark.svg."""
+    folder.mkdir(parents=True, exist_ok=True)
+    (folder / f"{name}.svg").write_text(svg, encoding="utf-8")
+    for light, dark in DARK.items():
+        svg = svg.replace(light, dark)
+    (folder / f"{name}-dark.svg").write_text(svg, encoding="utf-8")
+
+
+@contextmanager
+def _chart(width: float, height: float) -> Iterator[tuple[Figure, Any]]:
+    with matplotlib.rc_context(STYLE):
+        figure = Figure(figsize=(width, height))
+        FigureCanvasSVG(figure)
+        yield figure, figure.add_subplot()
+
+
+def _draw(axes: Any, line: Series, index: int) -> None:
+    color = SERIES[index % len(SERIES)]
+    axes.plot(
+        line.x,
+        line.y,
+        color=color,
+        linestyle=DASHES[index % len(DASHES)],
+        linewidth=1.5,
+        marker=MARKERS[index % len(MARKERS)],
+        markersize=4.5,
+        label=plain(line.label),
+    )
+    bounded = [
+        (x, low, high)
+        for x, low, high in zip(line.x, line.low, line.high, strict=False)
+        if math.isfinite(low) and math.isfinite(high)
+    ]
+    if len(bounded) > 1:
+        axes.fill_between(*zip(*bounded, strict=True), color=color, alpha=0.13, linewidth=0)
+    elif bounded:
+        axes.vlines(*bounded[0], color=color, linewidth=1)
+
+
+def plain(label: str) -> str:
+    """Return a label matplotlib draws as it is: no mathtext, no controls, no leading underscore."""
+    shown = "".join(letter if letter.isprintable() else " " for letter in label)
+    return shown.replace("$", r"\$").lstrip("_") or "unnamed"
+
+
+def _finish(axes: Any, series: Sequence[Series], x: Axis, y: str) -> None:
+    if x.log:
+        axes.set_xscale("log", base=2)
+        ticks = sorted({value for line in series for value in line.x})
+        axes.xaxis.set_major_locator(FixedLocator(ticks))
+        axes.xaxis.set_minor_locator(NullLocator())
+        axes.xaxis.set_major_formatter(FuncFormatter(lambda value, _: f"{value:.3g}"))
+    axes.set_xlabel(x.label)
+    axes.set_ylabel(plain(y))
+
+
+def _svg(figure: Figure) -> str:
+    target = io.StringIO()
+    figure.savefig(target, format="svg", transparent=True, metadata={"Date": None})
+    return target.getvalue()

@@ -1,0 +1,1 @@
+"""Resynthesis methods: one file per method, found by themselves (see `methods.catalog`)."""

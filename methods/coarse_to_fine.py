@@ -1,0 +1,75 @@
+"""Codes predicted one codebook after another, coarse to fine."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Annotated, ClassVar
+
+import torch
+from pydantic import Field
+from torch import Tensor, nn
+
+from methods.base import Audio, Backbone, Batch, Inputs, LatentSpace, Method
+from methods.nets.tokens import choose, cross_entropy, softmax_heads
+from methods.nets.transformer import Encoder
+from methods.params import check_nfe
+
+
+class CoarseToFine(Method):
+    """Model p(x_{k+1} | x_1..x_k), k = 1..N-1, with one network told k.
+
+    Every codebook has its own softmax head: indices of different codebooks share no meaning, and
+    one head per batch costs no more than a shared one.
+    """
+
+    name: ClassVar[str] = "coarse_to_fine"
+    summary: ClassVar[str] = "Predicts codebooks 2..N in order, each from all those before it."
+    equation: ClassVar[str] = "p(x2..xN | x1) = prod_k p(x_{k+1} | x_1..x_k)"
+    source: ClassVar[str] = "arXiv 2410.22448"
+    target: ClassVar[str] = "codes"
+    nfe: ClassVar[int | str] = "N-1"
+
+    class Params(Method.Params):
+        """`temperature`: 0 takes the likeliest code; 1 samples the model's own distribution."""
+
+        temperature: Annotated[float, Field(ge=0)] = 0.0
+
+    params: Params
+
+    def __init__(self, params: Params, space: LatentSpace, backbone: Backbone) -> None:
+        super().__init__(params, space, backbone)
+        self.heads = softmax_heads(backbone.width, space.count, space.entries)
+        self.step = nn.Embedding(space.count - 1, backbone.width)
+        self.network = Encoder(backbone, space.dimension, conditioned=True)
+
+    def networks(self) -> Sequence[nn.Module]:
+        """Return the encoder, called once per codebook."""
+        return (self.network,)
+
+    def loss(self, batch: Batch, generator: torch.Generator) -> Tensor:
+        """Return the cross entropy of x_{k+1} given the true x_1..x_k, one k for the batch."""
+        known = int(torch.randint(1, self.space.count, (), generator=generator))
+        hidden = self._encode(batch.codes[:, :known], batch.mask, generator)
+        return cross_entropy(self.heads[known - 1], hidden, batch.codes[:, known], batch.mask)
+
+    def resynthesize(
+        self, inputs: Inputs, nfe: int, generators: Sequence[torch.Generator]
+    ) -> Tensor | Audio:
+        """Return the embedding (B, F, D) of x1 and the N-1 codes predicted in turn."""
+        check_nfe(self.name, self.nfe, nfe, self.space.count)
+        codes = inputs.x1.unsqueeze(1)
+        for head in self.heads:
+            logits = head(self._encode(codes, inputs.mask))
+            chosen = choose(logits, inputs.mask, self.params.temperature, generators)
+            codes = torch.cat((codes, chosen.unsqueeze(1)), dim=1)
+        return self.space.embed(codes) * inputs.mask.unsqueeze(-1)
+
+    def _encode(
+        self, codes: Tensor, mask: Tensor, generator: torch.Generator | None = None
+    ) -> Tensor:
+        """Encode codes (B, k, F) into (B, F, W), from which head k scores the codes that follow."""
+        batch, known, _ = codes.shape
+        step = self.step(torch.full((batch,), known - 1, device=codes.device))
+        latent = self.space.standardise(self.space.embed(codes))
+        hidden: Tensor = self.network(latent, mask, step, generator)
+        return hidden

@@ -1,0 +1,75 @@
+"""The bridge's noise schedule and its Gaussians, in closed form.
+
+A symmetric schedule beta(t) on [0, 1]: sqrt(beta) rises linearly from sqrt(beta_min) at t = 0 to
+sqrt(beta_max) at t = 1/2 and mirrors it down again (I2SB, arXiv 2302.05872, section 4 and its
+released code). t = 0 is the target X_0 and t = 1 the source X_1. Times are tensors of any shape.
+"""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+
+import torch
+from torch import Tensor
+
+
+@dataclass(frozen=True)
+class Schedule:
+    """The rate beta(t) and its integrals, for beta_max > 0 and beta_min >= 0."""
+
+    beta_min: float
+    beta_max: float
+
+    @property
+    def total(self) -> float:
+        """Return s2(1) = r2(0)."""
+        low, high = math.sqrt(self.beta_min), math.sqrt(self.beta_max)
+        return (low * low + low * high + high * high) / 3
+
+    def beta(self, time: Tensor) -> Tensor:
+        """Return the rate at t."""
+        low, high = math.sqrt(self.beta_min), math.sqrt(self.beta_max)
+        return (low + 2 * (high - low) * torch.minimum(time, 1 - time)).square()
+
+    def s2(self, time: Tensor) -> Tensor:
+        """Return the integral of beta over [0, t]."""
+        near = self._from_end(torch.minimum(time, 1 - time))
+        return torch.where(time <= 0.5, near, self.total - near)
+
+    def r2(self, time: Tensor) -> Tensor:
+        """Return the integral of beta over [t, 1]; by symmetry that over [0, 1 - t]."""
+        return self.s2(1 - time)
+
+    def marginal(self, time: Tensor) -> tuple[Tensor, Tensor]:
+        """Return X_1's weight in the mean of q(X_t | X_0, X_1), and its variance (I2SB, eq. 11)."""
+        weight = self.s2(time) / self.total
+        return weight, weight * self.r2(time)
+
+    def posterior(self, time: Tensor, earlier: Tensor) -> tuple[Tensor, Tensor]:
+        """Return X_t's weight in the mean of p(X_t' | X_0, X_t), t' < t, and its variance.
+
+        With a2 = s2(t) - s2(t'), the weights are a2 / s2(t) on X_0 and s2(t') / s2(t) on X_t
+        (I2SB, eq. 4).
+        """
+        weight = self.s2(earlier) / self.s2(time)
+        return weight, self.s2(earlier) * (1 - weight)
+
+    def _from_end(self, time: Tensor) -> Tensor:
+        """Integrate beta over [0, t] for t <= 1/2."""
+        low, slope = (
+            math.sqrt(self.beta_min),
+            2 * (math.sqrt(self.beta_max) - math.sqrt(self.beta_min)),
+        )
+        return time * (low * low + time * (low * slope + time * slope * slope / 3))
+
+
+def step_times(steps: int, spacing: str) -> Tensor:
+    """Return steps + 1 times from 1 down to 0, spaced "uniform" or quadratically.
+
+    "quadratic" is dense near the target (t = i^2 / n^2); "quadratic_source" near the source.
+    """
+    line = torch.linspace(1, 0, steps + 1)
+    if spacing == "quadratic":
+        return line.square()
+    return line if spacing == "uniform" else 1 - (1 - line).square()

@@ -1,0 +1,1 @@
+"""Metrics: one file per metric, found by themselves (see `metrics.registry`)."""

@@ -1,0 +1,127 @@
+"""The whole path of a small plan in one process: references, latents, trial, evaluation, scores."""
+
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+import pytest
+import torch
+
+from harness.audio import read_audio
+from harness.config import Config, load_config
+from harness.state import list_jobs, missing_scorings, read_state
+from harness.store import Store
+from harness.worker import Worker
+
+ROOT = Path(__file__).resolve().parents[2]
+
+
+def tiny_config() -> Config:
+    data = load_config(ROOT / "configs" / "smoke.yaml").model_dump()
+    changes = {
+        "corpus": {"train": ["valid"], "valid": [], "held_out_voices": 1},
+        "data_sizes": ["100%"],
+        "methods": [{"name": "copy"}, {"name": "prequantized"}, {"name": "bridge", "nfe": [2]}],
+        "evaluate": [{"split": "test", "utterances": 2}],
+        "selection": None,
+    }
+    return Config.model_validate({**data, **changes})
+
+
+@pytest.fixture(scope="module")
+def done(tmp_path_factory: pytest.TempPathFactory) -> Worker:
+    root = tmp_path_factory.mktemp("store")
+    store = Store.create(root)
+    worker = Worker(tiny_config(), root, threads=1)
+    for job in sorted(list_jobs(worker.plan, read_state(worker.plan, store)), key=lambda j: j.rank):
+        outcome = worker.do(job.kind, job.id)
+        assert outcome.error is None, outcome.trace
+    return worker
+
+
+def test_nothing_is_left_to_do(done: Worker) -> None:
+    assert list_jobs(done.plan, read_state(done.plan, done.store)) == []
+
+
+def table(worker: Worker, method: str, metric: str) -> pd.DataFrame:
+    evaluation = next(e for e in worker.plan.evaluations if e.method.name == method)
+    score = next(
+        s for s in worker.plan.scorings if s.evaluation == evaluation.id and s.metric == metric
+    )
+    return pd.read_parquet(worker.store.folder("scores", score.id) / "table.parquet")
+
+
+def test_copy_is_the_reference_itself(done: Worker) -> None:
+    assert np.isposinf(table(done, "copy", "si_snr")["value"]).all()
+    assert np.allclose(table(done, "copy", "estoi")["value"], 1.0)
+
+
+def test_the_codec_loses_something_but_not_all(done: Worker) -> None:
+    values = table(done, "prequantized", "estoi")["value"]
+    assert values.between(0.5, 0.99).all()
+
+
+def test_records_say_what_was_measured(done: Worker) -> None:
+    evaluation = next(e for e in done.plan.evaluations if e.method.name == "bridge")
+    record = done.store.evaluation(evaluation.id)
+    assert record.counted_nfe == 2
+    assert record.flops_per_second > 1e6
+    assert record.real_time_factor > 0
+    trial = done.store.trial(str(record.trial))
+    assert [point.step for point in trial.curve] == [2, 4]
+    assert trial.provenance.versions["torch"] == torch.__version__
+
+
+def test_training_and_synthesis_repeat_bit_for_bit(done: Worker, tmp_path: Path) -> None:
+    again = Worker(tiny_config(), tmp_path, threads=1)
+    store = Store.create(tmp_path)
+    for job in sorted(list_jobs(again.plan, read_state(again.plan, store)), key=lambda j: j.rank):
+        if job.kind in ("references", "latents", "trials", "evaluations"):
+            assert again.do(job.kind, job.id).error is None
+    for trial in again.plan.trials:
+        first, second = done.store.trial(trial.id), again.store.trial(trial.id)
+        assert first.weights_sha256 == second.weights_sha256
+    for evaluation in again.plan.evaluations:
+        pairs = zip(
+            done.store.evaluation(evaluation.id).utterances,
+            again.store.evaluation(evaluation.id).utterances,
+            strict=True,
+        )
+        assert all(one.audio_sha256 == two.audio_sha256 for one, two in pairs)
+
+
+def test_a_missing_score_is_work_again(done: Worker) -> None:
+    scoring = done.plan.scorings[0]
+    path = done.store.folder("scores", scoring.id) / "record.json"
+    good = path.read_text()
+    path.write_text(good.replace('"missing": 0', '"missing": 1'))
+    try:
+        state = read_state(done.plan, done.store)
+        assert missing_scorings(done.plan, state) == {scoring.evaluation: [scoring]}
+        assert done.do("scores", scoring.evaluation).error is None
+    finally:
+        assert '"missing": 0' in path.read_text()
+
+
+def test_changed_audio_is_refused(done: Worker) -> None:
+    evaluation = next(e for e in done.plan.evaluations if e.method.name == "copy")
+    record = done.store.evaluation(evaluation.id)
+    path = done.store.folder("evaluations", evaluation.id) / record.utterances[0].audio
+    good = path.read_bytes()
+    path.write_bytes(good[:-1] + bytes([good[-1] ^ 1]))
+    outcome = done.do("scores", evaluation.id)
+    path.write_bytes(good)
+    assert outcome.user_error
+    assert "changed since it was made" in str(outcome.error)
+
+
+def test_reference_audio_is_lossless(done: Worker) -> None:
+    corpus = done.plan.splits.corpus
+    row = done.plan.splits.evaluate["test"][0]
+    record = done.store.reference(done.plan.references["test"])
+    stored, rate = read_audio(
+        done.store.folder("references", record.id) / record.audio[row.id], row.id
+    )
+    original, _ = read_audio(corpus.read_bytes(row), row.id)
+    assert rate == corpus.sample_rate
+    assert np.array_equal(stored, original)

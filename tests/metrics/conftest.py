@@ -1,0 +1,95 @@
+"""Real speech, loaded metrics and noise for the metrics' tests."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import NamedTuple
+
+import numpy as np
+import pytest
+
+from metrics.base import Metric, Samples, Score, Utterance
+from metrics.registry import get
+
+RATE = 16_000
+LIBRISPEECH = Path(__file__).resolve().parents[2] / "../shared/data/LibriSpeech"
+
+
+class Speech(NamedTuple):
+    """One LibriSpeech utterance: samples (T,) at 16 kHz, and its transcript."""
+
+    samples: Samples
+    transcript: str
+
+
+@pytest.fixture(scope="session")
+def speech() -> list[Speech]:
+    """Every utterance of LibriSpeech test-clean that lies beside the repository."""
+    paths = sorted((LIBRISPEECH / "test-clean").rglob("*.flac"))
+    if not paths:
+        pytest.skip("LibriSpeech test-clean is not beside the repository")
+    return [Speech(_read(path), _transcript(path)) for path in paths]
+
+
+@pytest.fixture(scope="session")
+def clip(speech: list[Speech]) -> Samples:
+    """Four seconds of speech."""
+    return speech[0].samples[: 4 * RATE]
+
+
+@pytest.fixture(scope="session")
+def stranger() -> Samples:
+    """Four seconds of another speaker."""
+    paths = sorted((LIBRISPEECH / "test-other").rglob("*.flac"))
+    if not paths:
+        pytest.skip("LibriSpeech test-other is not beside the repository")
+    return _read(paths[0])[: 4 * RATE]
+
+
+class Lab:
+    """Metrics by name, loaded once, and what to score with them."""
+
+    def __init__(self) -> None:
+        """Start with nothing loaded."""
+        self._loaded: dict[str, Metric] = {}
+
+    def load(self, name: str) -> Metric:
+        """Return the metric, loaded once per session."""
+        if name not in self._loaded:
+            metric = get(name)()
+            metric.load()
+            self._loaded[name] = metric
+        return self._loaded[name]
+
+    def score(
+        self, name: str, reference: Samples, estimate: Samples, text: str | None = "a word"
+    ) -> Score:
+        """Score one pair; its reference key is the reference's content."""
+        return self.load(name).score(Utterance("u", reference, estimate, text, reference.tobytes()))
+
+    @staticmethod
+    def noisy(samples: Samples, snr: float) -> Samples:
+        """Return samples with white noise at `snr` dB, scaled to stay within [-1, 1]."""
+        noise = np.random.default_rng(0).normal(size=samples.size)
+        noise *= np.std(samples) / np.std(noise) * 10 ** (-snr / 20)
+        mixed = samples + noise
+        return (mixed / max(1.0, float(np.abs(mixed).max()))).astype(np.float32)
+
+
+@pytest.fixture(scope="session")
+def lab() -> Lab:
+    """The session's metrics."""
+    return Lab()
+
+
+def _read(path: Path) -> Samples:
+    import soundfile
+
+    samples, rate = soundfile.read(path, dtype="float32")
+    assert rate == RATE
+    return samples
+
+
+def _transcript(path: Path) -> str:
+    lines = next(path.parent.glob("*.trans.txt")).read_text().splitlines()
+    return dict(line.split(" ", 1) for line in lines)[path.stem]
