@@ -9,10 +9,11 @@ import argparse
 import importlib
 import sys
 from collections.abc import Sequence
+from typing import TypeAlias
 
 from harness.errors import UserError, WorkFailed
 
-Parsers = "argparse._SubParsersAction[argparse.ArgumentParser]"
+Parsers: TypeAlias = "argparse._SubParsersAction[argparse.ArgumentParser]"
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
@@ -65,7 +66,8 @@ def add(
 def add_group(groups: Parsers, name: str, about: str) -> Parsers:
     """Add a group of commands."""
     group = groups.add_parser(name, help=about, description=about)
-    return group.add_subparsers(metavar="COMMAND", required=True)
+    commands: Parsers = group.add_subparsers(metavar="COMMAND", required=True)
+    return commands
 
 
 def add_run_commands(groups: Parsers) -> None:

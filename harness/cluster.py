@@ -5,6 +5,7 @@ The only file that imports ray. An actor that dies is replaced and its job tried
 
 from __future__ import annotations
 
+import logging
 import os
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
@@ -24,7 +25,6 @@ ATTEMPTS = 2
 WATCH_SECONDS = 0.5
 
 
-@ray.remote(concurrency_groups={"watch": 1})
 class Actor:
     """A worker in an actor; `watch` answers while a job runs."""
 
@@ -66,7 +66,7 @@ def session(address: str | None, compute: ComputeConfig) -> Iterator[None]:
     Raises UserError if there is no cluster at the address, or it is smaller than asked.
     """
     os.environ.setdefault("RAY_ACCEL_ENV_VAR_OVERRIDE_ON_ZERO", "0")
-    local = {
+    local: dict[str, Any] = {
         "num_cpus": compute.workers * compute.cpus_per_worker,
         "include_dashboard": False,
         "object_store_memory": 100 * 2**20,  # no audio goes through it
@@ -75,7 +75,7 @@ def session(address: str | None, compute: ComputeConfig) -> Iterator[None]:
         ray.init(
             address=address,
             log_to_driver=False,
-            logging_level="ERROR",
+            logging_level=logging.ERROR,
             **({} if address else local),
         )
     except (ConnectionError, RuntimeError, ValueError) as error:
@@ -92,7 +92,7 @@ def session(address: str | None, compute: ComputeConfig) -> Iterator[None]:
 
 def check_resources(compute: ComputeConfig) -> None:
     """Raise UserError if one worker needs more than the cluster has."""
-    have = ray.cluster_resources()
+    have: dict[str, float] = ray.cluster_resources()  # type: ignore[no-untyped-call]
     for name, need in (("CPU", compute.cpus_per_worker), ("GPU", compute.gpus_per_worker)):
         if need > have.get(name, 0):
             raise UserError(
@@ -109,7 +109,8 @@ def start_actor(config: Config, store: Path) -> Slot:
         "num_gpus": compute.gpus_per_worker,
         "runtime_env": {"env_vars": limit_threads(compute.cpus_per_worker)},
     }
-    return Slot(Actor.options(**options).remote(config, store, compute.cpus_per_worker))
+    remote: Any = ray.remote(concurrency_groups={"watch": 1})(Actor)  # type: ignore[call-overload]
+    return Slot(remote.options(**options).remote(config, store, compute.cpus_per_worker))
 
 
 @dataclass

@@ -291,7 +291,7 @@ class Planner:
         return {split: digest([audio, rate]) for split, audio in self.audio.items()}
 
     def check_selection(self) -> None:
-        """Raise UserError unless the selection uses the validation split and a metric scored there."""
+        """Raise UserError unless selection uses the validation split and a metric scored there."""
         chosen = self.config.selection
         if chosen is None:
             return

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Mapping, Sequence
+from collections import Counter
+from collections.abc import Sequence
 from dataclasses import dataclass
 from importlib.metadata import PackageNotFoundError, version
 
@@ -75,15 +76,15 @@ def score_record(
     identity: str, evaluation: str, metric: Metric, table: pd.DataFrame, of: int, seconds: float
 ) -> ScoreRecord:
     """Describe a score table."""
-    counts: Mapping[str, int] = table["status"].value_counts().to_dict()
+    counts = Counter(table["status"])
     return ScoreRecord(
         id=identity,
         evaluation=evaluation,
         metric=metric.facts.as_dict(),
         resampling=RESAMPLING_POLICY,
-        scored=counts.get("scored", 0),
-        not_applicable=counts.get("not applicable", 0),
-        missing=counts.get("missing", 0),
+        scored=counts["scored"],
+        not_applicable=counts["not applicable"],
+        missing=counts["missing"],
         of=of,
         seconds=round(seconds, 3),
         versions=package_versions(metric),

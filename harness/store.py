@@ -81,7 +81,7 @@ class Store:
         found = json.loads((self.root / "store.json").read_text())["schema"]
         if found > SCHEMA:
             raise UserError(
-                f"store {self.root}: has schema {found}, this resynth knows {SCHEMA}; upgrade resynth"
+                f"store {self.root}: has schema {found}, newer than {SCHEMA}; upgrade resynth"
             )
 
     def folder(self, kind: Kind, identity: str) -> Path:
@@ -177,7 +177,7 @@ class Store:
                 fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
             except BlockingIOError as error:
                 raise UserError(
-                    f"store {self.root}: another run is writing it; wait for it or choose another --store"
+                    f"store {self.root}: another run is writing it; wait or choose another --store"
                 ) from error
             shutil.rmtree(self.staging, ignore_errors=True)
             self.staging.mkdir()

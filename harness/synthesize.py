@@ -93,7 +93,7 @@ class Synthesizer:
         inputs = self.inputs(reference, rate)
         with FlopCounterMode(display=False) as counter:
             self.audio(inputs, "flops", rate)
-        return counter.get_total_flops() / (len(reference) / rate)
+        return float(counter.get_total_flops()) / (len(reference) / rate)
 
 
 def noise_seed(sample: int, utterance: str) -> int:

@@ -93,7 +93,7 @@ def update(
     method.train()
     optimiser.zero_grad(set_to_none=True)
     loss = compute_loss(method, batch, generator, config)
-    loss.backward()
+    torch.autograd.backward(loss)
     nn.utils.clip_grad_norm_(method.parameters(), config.clip_norm)
     optimiser.step()
     return loss.item()

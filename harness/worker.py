@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import time
 import traceback
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
@@ -138,7 +138,7 @@ class Worker:
         """Return a function that builds a trial's untrained method."""
         return self.builder(trial.method.name, trial.method.params)
 
-    def builder(self, name: str, params: dict[str, object]) -> Callable[[LatentSpace], Method]:
+    def builder(self, name: str, params: Mapping[str, object]) -> Callable[[LatentSpace], Method]:
         """Return a function that builds a method from its parameters."""
         found = catalog.load(catalog.get(name))
         checked, backbone = found.Params(**params), Backbone(**self.config.backbone.model_dump())
@@ -182,7 +182,7 @@ class Worker:
     def method(self, evaluation: Evaluation) -> Method:
         """Return an evaluation's method, with its trial's weights if it has any."""
         facts = evaluation.method
-        method = self.builder(facts.name, dict(facts.params))(untrained_space(self.codec))
+        method = self.builder(facts.name, facts.params)(untrained_space(self.codec))
         require_declared(method)
         if evaluation.trial is not None:
             path = self.store.folder("trials", evaluation.trial.id) / "weights.safetensors"

@@ -113,7 +113,9 @@ def _utterance_line(
     metrics: tuple[MetricKey, ...],
     shelf: AudioShelf,
 ) -> UtteranceLine:
-    rows = [system.scores[(split, metric.name)].rows.get(utterance.id) for metric in metrics]
+    rows: list[dict[str, Any] | None] = [
+        system.scores[(split, metric.name)].rows.get(utterance.id) for metric in metrics
+    ]
     readings = tuple(
         (metric.label, str(row["text"]))
         for metric, row in zip(metrics, rows, strict=True)

@@ -20,7 +20,7 @@ Aggregator = Literal["mean", "ratio"]
 
 
 class MetricError(ValueError):
-    """The input cannot be scored (too short, silent, NaN): the score is missing, with this reason."""
+    """The input cannot be scored (too short, silent, NaN): the score is missing, and why."""
 
 
 class NotApplicable(Exception):
@@ -89,7 +89,7 @@ class Metric(ABC):
     facts: ClassVar[Facts]
     packages: ClassVar[tuple[str, ...]] = ()
 
-    def load(self) -> None:
+    def load(self) -> None:  # noqa: B027 - most metrics have nothing to load
         """Import packages and load models; raises MetricUnavailable if something is absent."""
 
     @abstractmethod

@@ -9,7 +9,7 @@ import torch
 from torch import Tensor
 
 from harness.codecs.base import Codec, Encoded
-from harness.codecs.official import EncodecModel
+from harness.codecs.official import EncodecModel, codebook_vectors
 from harness.errors import UserError
 from harness.records import CodecFacts
 
@@ -34,7 +34,8 @@ class Encodec24(Codec):
 
     def quantize(self, z: Tensor) -> Tensor:
         """See `Codec.quantize`."""
-        codes = self.model.quantizer.vq.encode(z.transpose(1, 2), n_q=self.facts.codebooks)
+        quantizer = self.model.quantizer.vq
+        codes: Tensor = quantizer.encode(z.transpose(1, 2), n_q=self.facts.codebooks)
         return codes.transpose(0, 1)
 
     def decode(self, latent: Tensor, frames: Tensor | None = None) -> Tensor:
@@ -48,12 +49,11 @@ class Encodec24(Codec):
 
     def codebooks(self) -> Tensor:
         """See `Codec.codebooks`."""
-        layers = self.model.quantizer.vq.layers[: self.facts.codebooks]
-        return torch.stack([layer.codebook for layer in layers])
+        return codebook_vectors(self.model.quantizer.vq, self.facts.codebooks)
 
 
 def load_encodec(facts: CodecFacts, path: Path) -> Encodec24:
-    """Load official weights from a file; no pickled code is run. Raises UserError if they differ."""
+    """Load official weights from a file; no pickled code runs. Raises UserError if they differ."""
     model = EncodecModel.encodec_model_24khz(pretrained=False)
     try:
         model.load_state_dict(torch.load(path, map_location="cpu", weights_only=True))

@@ -13,6 +13,7 @@ from torch import Tensor
 
 from harness.codecs.base import Codec, Encoded, frame_mask
 from harness.codecs.catalog import codec_facts, read_header, weights_path
+from harness.codecs.official import codebook_vectors
 from harness.codecs.tiny import TinyModel, TinyShape
 from harness.config import CodecConfig
 from harness.errors import UserError
@@ -46,7 +47,7 @@ class TinyCodec(Codec):
 
     def codebooks(self) -> Tensor:
         """See `Codec.codebooks`."""
-        return torch.stack([layer.codebook for layer in self.model.quantizer.layers])
+        return codebook_vectors(self.model.quantizer, self.facts.codebooks)
 
 
 def load_codec(config: CodecConfig) -> Codec:

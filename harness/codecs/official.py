@@ -9,6 +9,9 @@ from __future__ import annotations
 
 import sys
 import types
+from typing import Any
+
+import torch
 
 
 def _import_without_torchaudio() -> None:
@@ -20,7 +23,28 @@ def _import_without_torchaudio() -> None:
 
 _import_without_torchaudio()
 
-from encodec import EncodecModel  # noqa: E402
+from encodec.model import EncodecModel  # noqa: E402
 from encodec.quantization.core_vq import ResidualVectorQuantization  # noqa: E402
 
-__all__ = ["EncodecModel", "ResidualVectorQuantization"]
+
+def residual_quantizer(codebooks: int, entries: int, dimension: int) -> ResidualVectorQuantization:
+    """Return encodec's residual vector quantizer, ready to be trained on small batches."""
+    make: type[ResidualVectorQuantization] = ResidualVectorQuantization
+    options = {"kmeans_init": True, "kmeans_iters": 10}
+    # A batch holds fewer frames than a codebook entries: 0.02 uses a batch is still alive.
+    return make(
+        num_quantizers=codebooks,
+        dim=dimension,
+        codebook_size=entries,
+        threshold_ema_dead_code=0.02,
+        **options,
+    )
+
+
+def codebook_vectors(quantizer: Any, first: int) -> torch.Tensor:
+    """Return the codebooks (first, K, D) of a residual quantizer."""
+    books: list[torch.Tensor] = [layer.codebook for layer in list(quantizer.layers)[:first]]
+    return torch.stack(books)
+
+
+__all__ = ["EncodecModel", "ResidualVectorQuantization", "codebook_vectors", "residual_quantizer"]

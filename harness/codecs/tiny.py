@@ -15,7 +15,7 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from harness.codecs.mel import mel_filterbank
-from harness.codecs.official import ResidualVectorQuantization
+from harness.codecs.official import residual_quantizer
 
 
 @dataclass(frozen=True)
@@ -50,7 +50,8 @@ class ConvNeXtBlock(nn.Module):
     def forward(self, x: Tensor, mask: Tensor) -> Tensor:
         """Map (B, F, C) to the same shape; padded frames count as silence, as past the ends."""
         mixed = self.depthwise((x * mask).transpose(1, 2)).transpose(1, 2)
-        return x + self.scale * self.reduce(F.gelu(self.expand(self.norm(mixed))))
+        change: Tensor = self.reduce(F.gelu(self.expand(self.norm(mixed))))
+        return x + self.scale * change
 
 
 class Stack(nn.Module):
@@ -68,7 +69,8 @@ class Stack(nn.Module):
         x = self.enter(x)
         for block in self.blocks:
             x = block(x, mask)
-        return self.leave(self.norm(x))
+        left: Tensor = self.leave(self.norm(x))
+        return left
 
 
 class TinyModel(nn.Module):
@@ -79,15 +81,7 @@ class TinyModel(nn.Module):
         self.shape = s = shape
         self.bins = s.window // 2 + 1
         self.encoder = Stack(s.mels, s.encoder_width, s.encoder_blocks, s.expansion, s.dimension)
-        # Batches hold fewer frames than entries, so a code used 0.02 times a batch is still alive.
-        self.quantizer = ResidualVectorQuantization(
-            num_quantizers=s.codebooks,
-            dim=s.dimension,
-            codebook_size=s.entries,
-            kmeans_init=True,
-            kmeans_iters=10,
-            threshold_ema_dead_code=0.02,
-        )
+        self.quantizer = residual_quantizer(s.codebooks, s.entries, s.dimension)
         self.decoder = Stack(
             s.dimension, s.decoder_width, s.decoder_blocks, s.expansion, 2 * self.bins
         )
@@ -115,7 +109,8 @@ class TinyModel(nn.Module):
 
     def encode(self, wav: Tensor, mask: Tensor) -> Tensor:
         """Return z (B, F, D); samples past an utterance's end must be zero."""
-        return self.encoder(self.features(wav), mask)
+        z: Tensor = self.encoder(self.features(wav), mask)
+        return z
 
     def decode(self, latent: Tensor, mask: Tensor) -> Tensor:
         """Return wav (B, F * hop) of latents (B, F, D)."""

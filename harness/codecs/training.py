@@ -130,7 +130,7 @@ def train_codec(
     for step in range(1, config.steps + 1):
         loss = training_loss(model, mel, sampler.batch(), config, sampler.random)
         optimiser.zero_grad(set_to_none=True)
-        loss.backward()
+        torch.autograd.backward(loss)
         nn.utils.clip_grad_norm_(model.parameters(), 10.0)
         optimiser.step()
         schedule.step()
@@ -159,4 +159,5 @@ def training_loss(
         latent, commitment = quantized.transpose(1, 2), losses.mean()
     with torch.autocast("cpu", torch.bfloat16, enabled=config.bfloat16):
         estimate = model.decode(latent, mask)
-    return mel(estimate[:, : wav.shape[1]], wav) + config.commitment * commitment
+    distance: Tensor = mel(estimate[:, : wav.shape[1]], wav)
+    return distance + config.commitment * commitment

@@ -1,4 +1,4 @@
-"""Start-up costs as ratios to a bare interpreter that imports what the command cannot do without."""
+"""Start-up costs, as ratios to an interpreter that imports what a command cannot do without."""
 
 import subprocess
 import sys

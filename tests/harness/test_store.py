@@ -52,9 +52,12 @@ def test_a_full_disk_is_said_and_nothing_is_lost(tmp_path: Path) -> None:
 
 def test_a_real_write_to_a_full_device_is_said(tmp_path: Path) -> None:
     store = Store.create(tmp_path)
-    with pytest.raises(UserError, match="the disk is full"), store.commit("references", "abc"):
-        with open("/dev/full", "wb", buffering=0) as file:
-            file.write(b"x")
+    with (
+        pytest.raises(UserError, match="the disk is full"),
+        store.commit("references", "abc"),
+        open("/dev/full", "wb", buffering=0) as file,
+    ):
+        file.write(b"x")
 
 
 def test_an_unwritable_place_is_said(tmp_path: Path) -> None:
