@@ -12,7 +12,7 @@ from torch import nn
 
 from harness.batches import CropBatches
 from harness.config import TrainingConfig
-from harness.latents import Latents
+from harness.latents import Latents, Progress
 from harness.records import CurvePoint
 from methods.base import Batch, LatentSpace, Method
 
@@ -32,7 +32,6 @@ class Trained:
     frames: int
 
 
-Progress = Callable[[int, int, float | None], None]
 Build = Callable[[LatentSpace], Method]
 
 

@@ -12,9 +12,9 @@ class MethodError(ValueError):
 
 
 class Params(BaseModel):
-    """Base of every method's parameters: typed, frozen, unknown names refused."""
+    """Base of every method's parameters: typed, frozen, unknown names and other types refused."""
 
-    model_config = ConfigDict(extra="forbid", frozen=True)
+    model_config = ConfigDict(extra="forbid", frozen=True, strict=True)
 
 
 class Backbone(Params):

@@ -116,15 +116,18 @@ class TinyModel(nn.Module):
         """Return wav (B, F * hop) of latents (B, F, D)."""
         magnitude, phase = self.decoder(latent, mask).float().chunk(2, dim=-1)
         magnitude = magnitude.clamp(max=5).exp() * mask
-        return self.overlap_add(torch.polar(magnitude, phase))
+        return self.overlap_add(torch.polar(magnitude, phase), mask)
 
-    def overlap_add(self, spectrum: Tensor) -> Tensor:
-        """Inverse STFT of (B, F, bins), trimmed to F * hop samples as in Vocos' "same" padding."""
+    def overlap_add(self, spectrum: Tensor, mask: Tensor) -> Tensor:
+        """Inverse STFT of (B, F, bins), trimmed to F * hop samples as in Vocos' "same" padding.
+
+        Only real frames count in the window's sum, so an utterance ends alike in any batch.
+        """
         s = self.shape
         pieces = torch.fft.irfft(spectrum, n=s.window, dim=-1) * self.window
         count = pieces.shape[1]
         length = (count - 1) * s.hop + s.window
-        weight = (self.window**2).expand(1, count, -1)
+        weight = mask * self.window**2
 
         def fold(x: Tensor) -> Tensor:
             columns = x.transpose(1, 2)
@@ -132,4 +135,4 @@ class TinyModel(nn.Module):
 
         margin = (s.window - s.hop) // 2
         inner = slice(margin, margin + count * s.hop)
-        return fold(pieces)[:, inner] / fold(weight)[:, inner]
+        return fold(pieces)[:, inner] / fold(weight)[:, inner].clamp(min=1e-8)

@@ -3,6 +3,9 @@
 Loss: L1 between log-mel spectrograms at several resolutions, plus the quantizer's commitment loss.
 A share of the batches is decoded from the unquantized latent z, the rest from a random number of
 codebooks; with `unquantized_share: 0` the decoder never sees z.
+
+A second stage trains the decoder alone, on z and on EnCodec's own bandwidths: at 24 kHz its decoder
+is never trained on fewer than 2 codebooks (1.5 kb/s), so x1 alone is not what ours is tuned to either.
 """
 
 from __future__ import annotations
@@ -35,6 +38,9 @@ class CodecTraining(BaseModel):
     warmup_steps: int = Field(default=300, ge=0)
     unquantized_share: float = Field(default=0.6, ge=0, le=1)
     codebooks: tuple[int, ...] = (1, 2, 4, 8)
+    decoder_steps: int = Field(default=3000, ge=0)
+    decoder_learning_rate: float = Field(default=4e-4, gt=0)
+    decoder_codebooks: tuple[int, ...] = (2, 4, 8)
     commitment: float = Field(default=1.0, ge=0)
     gain_db: float = Field(default=6.0, ge=0)
     bfloat16: bool = True
@@ -116,13 +122,41 @@ def train_codec(
     shape: TinyShape, config: CodecTraining, sources: Sequence[Source], report: Report
 ) -> TinyModel:
     """Train and return a tiny codec; `report(step, loss, seconds, model)` is called every step."""
-    torch.set_flush_denormal(True)  # tiny gradients of near-silent frames cost a factor of 14
     torch.manual_seed(config.seed)
     np.random.seed(config.seed)
     model = TinyModel(shape)
-    mel = MelLoss(shape.sample_rate)
-    sampler = CropSampler(sources, config, shape.sample_rate)
-    optimiser = torch.optim.AdamW(model.parameters(), config.learning_rate, betas=(0.8, 0.99))
+    run_stage(model, config, sources, report)
+    return train_decoder(model, config, sources, report)
+
+
+def train_decoder(
+    model: TinyModel, config: CodecTraining, sources: Sequence[Source], report: Report
+) -> TinyModel:
+    """Train the decoder alone, encoder and codebooks frozen; return the finished codec."""
+    second = config.model_copy(
+        update={
+            "steps": config.decoder_steps,
+            "learning_rate": config.decoder_learning_rate,
+            "codebooks": config.decoder_codebooks,
+            "seed": config.seed + 1,
+        }
+    )
+    torch.manual_seed(second.seed)
+    model.encoder.requires_grad_(False)
+    model.quantizer.eval()  # its codebooks are moving averages, which evaluation leaves alone
+    run_stage(model, second, sources, report)
+    return model.eval()
+
+
+def run_stage(
+    model: TinyModel, config: CodecTraining, sources: Sequence[Source], report: Report
+) -> None:
+    """Train what of the model requires gradients for `config.steps` steps."""
+    torch.set_flush_denormal(True)  # tiny gradients of near-silent frames cost a factor of 14
+    mel = MelLoss(model.shape.sample_rate)
+    sampler = CropSampler(sources, config, model.shape.sample_rate)
+    parameters = [p for p in model.parameters() if p.requires_grad]
+    optimiser = torch.optim.AdamW(parameters, config.learning_rate, betas=(0.8, 0.99))
     schedule = torch.optim.lr_scheduler.LambdaLR(
         optimiser, lambda step: learning_rate(step, config)
     )
@@ -131,11 +165,10 @@ def train_codec(
         loss = training_loss(model, mel, sampler.batch(), config, sampler.random)
         optimiser.zero_grad(set_to_none=True)
         torch.autograd.backward(loss)
-        nn.utils.clip_grad_norm_(model.parameters(), 10.0)
+        nn.utils.clip_grad_norm_(parameters, 10.0)
         optimiser.step()
         schedule.step()
         report(step, loss.item(), time.monotonic() - started, model)
-    return model.eval()
 
 
 def learning_rate(step: int, config: CodecTraining) -> float:
