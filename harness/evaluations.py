@@ -38,12 +38,17 @@ def write_references(store: Store, plan: Plan, split: str) -> None:
 
 
 def evaluate(
-    store: Store, plan: Plan, evaluation: Evaluation, codec: Codec, progress: Progress
+    store: Store,
+    plan: Plan,
+    evaluation: Evaluation,
+    codec: Codec,
+    progress: Progress,
+    device: str,
 ) -> None:
     """Resynthesize a split and commit the audio with its measured cost."""
     started, clock = now(), time.monotonic()
     method = load_method(store, plan, evaluation, codec)
-    maker = Synthesizer(codec, method, evaluation.nfe, evaluation.sample)
+    maker = Synthesizer(codec, method, evaluation.nfe, evaluation.sample, device)
     corpus, rows = plan.splits.corpus, plan.splits.evaluate[evaluation.split]
     rate, done, calls = corpus.sample_rate, [], 0
     # Counting FLOPs runs everything once, which also warms up, so that the first timing counts.

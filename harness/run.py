@@ -9,7 +9,8 @@ from pathlib import Path
 
 from harness.config import Config
 from harness.errors import UserError, WorkFailed
-from harness.plan import Plan, make_plan
+from harness.plan import Plan
+from harness.planner import make_plan
 from harness.records import RunRecord, Selection
 from harness.state import Job, Key, list_jobs, missing_rows, read_state
 from harness.store import Store

@@ -32,10 +32,16 @@ class Synthesis:
 
 
 class Synthesizer:
-    """One method with its codec; utterances are done one by one, so batches cannot matter."""
+    """One method with its codec; utterances are done one by one, so batches cannot matter.
 
-    def __init__(self, codec: Codec, method: Method, nfe: int, sample: int) -> None:
-        self.codec, self.method = codec, method
+    The method runs on `device`; the codec stays on the CPU.
+    """
+
+    def __init__(
+        self, codec: Codec, method: Method, nfe: int, sample: int, device: str = "cpu"
+    ) -> None:
+        self.codec, self.method = codec, method.to(device)
+        self.device = device
         self.nfe, self.sample = nfe, sample
 
     def run(self, utterance: str, reference: Samples, rate: int) -> Synthesis:
@@ -81,12 +87,12 @@ class Synthesizer:
     def audio(self, inputs: Inputs, utterance: str, rate: int) -> Samples:
         """Run the method and, for latents, the decoder; return (T,) at `rate` Hz."""
         generator = torch.Generator().manual_seed(noise_seed(self.sample, utterance))
-        output = self.method.resynthesize(inputs, self.nfe, [generator])
+        output = self.method.resynthesize(inputs.to(self.device), self.nfe, [generator])
         if isinstance(output, Audio):
             wav, source = output.samples, output.sample_rate
         else:
-            wav, source = self.codec.decode(output), self.codec.facts.sample_rate
-        return resample(wav[0].numpy(), source, rate)
+            wav, source = self.codec.decode(output.cpu()), self.codec.facts.sample_rate
+        return resample(wav[0].cpu().numpy(), source, rate)
 
     def flops(self, reference: Samples, rate: int) -> float:
         """Return the method's and decoder's floating-point operations per second of audio."""

@@ -44,16 +44,17 @@ def train(
     config: TrainingConfig,
     seed: int,
     progress: Progress,
+    device: str = "cpu",
 ) -> Trained:
     """Train and return a method; `progress(step, steps, loss)` is called every step.
 
     Same arguments, threads and machine: same weights, bit for bit. Raises TrainingDiverged.
     """
     torch.manual_seed(seed)
-    method = build(space)
+    method = build(space).to(device)
     frames = max(1, round(config.segment_seconds * space.frame_rate))
     batches = CropBatches(latents, subset, frames, config.batch_size, seed)
-    fixed = fixed_batches(latents, valid, frames, config.batch_size)
+    fixed = [b.to(device) for b in fixed_batches(latents, valid, frames, config.batch_size)]
     optimiser = torch.optim.AdamW(
         method.parameters(), config.learning_rate, weight_decay=config.weight_decay
     )
@@ -63,7 +64,7 @@ def train(
     losses: list[float] = []
     started, seen = time.monotonic(), 0
     for step in range(1, config.steps + 1):
-        batch = batches.draw()
+        batch = batches.draw().to(device)
         losses.append(update(method, batch, optimiser, generator, config))
         rate.step()
         seen += int(batch.mask.sum())
@@ -78,7 +79,7 @@ def train(
             mean = float(np.mean(losses))
             curve.append(CurvePoint(step=step, seconds=seconds, train=mean, valid=value))
             losses.clear()
-    return Trained(method.eval(), tuple(curve), seen)
+    return Trained(method.eval().cpu(), tuple(curve), seen)
 
 
 def update(
@@ -103,7 +104,7 @@ def compute_loss(
 ) -> torch.Tensor:
     """Return the loss under the configured precision."""
     half = config.precision == "bfloat16"
-    with torch.autocast("cpu", torch.bfloat16, enabled=half):
+    with torch.autocast(batch.z.device.type, torch.bfloat16, enabled=half):
         return method.loss(batch, generator)
 
 

@@ -29,7 +29,13 @@ def builder(facts: MethodFacts, backbone: Backbone) -> Callable[[LatentSpace], M
 
 
 def train_trial(
-    store: Store, plan: Plan, trial: Trial, codec: Codec, latents: Latents, progress: Progress
+    store: Store,
+    plan: Plan,
+    trial: Trial,
+    codec: Codec,
+    latents: Latents,
+    progress: Progress,
+    device: str,
 ) -> None:
     """Train one trial and commit its weights, curve and cost."""
     started, clock = now(), time.monotonic()
@@ -42,6 +48,7 @@ def train_trial(
         plan.config.training,
         trial.seed,
         progress,
+        device,
     )
     with store.commit("trials", trial.id) as folder:
         path = folder / "weights.safetensors"

@@ -19,7 +19,8 @@ from harness.config import Config
 from harness.errors import UserError
 from harness.evaluations import evaluate, write_references
 from harness.latents import Latents, write_latents
-from harness.plan import Plan, make_plan
+from harness.plan import Plan
+from harness.planner import make_plan
 from harness.scoring import score_evaluation
 from harness.store import Store
 from harness.trials import train_trial
@@ -43,6 +44,7 @@ class Worker:
     def __init__(self, config: Config, store: Path, threads: int) -> None:
         torch.set_num_threads(threads)
         self.config, self.store = config, Store(store)
+        self.device = "cuda" if config.compute.gpus_per_worker > 0 else "cpu"
         self.progress: tuple[int, int, float | None] = (0, 0, None)
         self.loaded: dict[str, Metric] = {}
         self.jobs: dict[str, Callable[[str], None]] = {
@@ -111,12 +113,14 @@ class Worker:
     def train(self, identity: str) -> None:
         """Train one trial."""
         trial = next(t for t in self.plan.trials if t.id == identity)
-        train_trial(self.store, self.plan, trial, self.codec, self.latents, self.report)
+        train_trial(
+            self.store, self.plan, trial, self.codec, self.latents, self.report, self.device
+        )
 
     def evaluate(self, identity: str) -> None:
         """Synthesize one evaluation's audio."""
         evaluation = next(e for e in self.plan.evaluations if e.id == identity)
-        evaluate(self.store, self.plan, evaluation, self.codec, self.report)
+        evaluate(self.store, self.plan, evaluation, self.codec, self.report, self.device)
 
     def score(self, identity: str) -> None:
         """Score one evaluation."""

@@ -62,17 +62,27 @@ class Batch:
     z: Tensor
     mask: Tensor
 
+    def to(self, device: str) -> Batch:
+        """Return the batch on another device."""
+        return Batch(self.codes.to(device), self.z.to(device), self.mask.to(device))
+
 
 @dataclass(frozen=True)
 class Inputs:
     """What a method sees at test time: x1 (B, F), mask (B, F) and the extras it declared.
 
-    Possible extras: "codes" (B, N, F), "z" (B, F, D), "reference" (B, T).
+    Possible extras: "codes" (B, N, F), "z" (B, F, D), and "reference" (B, T), which comes with
+    its rate in Hz as the 0-d "reference_rate".
     """
 
     x1: Tensor
     mask: Tensor
     extras: Mapping[str, Tensor] = field(default_factory=dict)
+
+    def to(self, device: str) -> Inputs:
+        """Return the inputs on another device."""
+        extras = {name: value.to(device) for name, value in self.extras.items()}
+        return Inputs(self.x1.to(device), self.mask.to(device), extras)
 
 
 @dataclass(frozen=True)

@@ -38,7 +38,9 @@ def test_layers(path: Path) -> None:
     assert "harness.cli" not in imports(path)
 
 
-@pytest.mark.parametrize("name", ["plan", "config", "records", "errors", "store", "state"])
+@pytest.mark.parametrize(
+    "name", ["plan", "planner", "config", "records", "errors", "store", "state"]
+)
 def test_light_modules(name: str) -> None:
     assert not tops(ROOT / "harness" / f"{name}.py") & {"torch", "ray"}
 

@@ -4,8 +4,8 @@ Loss: L1 between log-mel spectrograms at several resolutions, plus the quantizer
 A share of the batches is decoded from the unquantized latent z, the rest from a random number of
 codebooks; with `unquantized_share: 0` the decoder never sees z.
 
-A second stage trains the decoder alone, on z and on EnCodec's own bandwidths: at 24 kHz its decoder
-is never trained on fewer than 2 codebooks (1.5 kb/s), so x1 alone is not what ours is tuned to either.
+A second stage trains the decoder alone, on z and on EnCodec's own bandwidths: at 24 kHz its
+decoder is never trained on fewer than 2 codebooks (1.5 kb/s), so ours is not tuned to x1 either.
 """
 
 from __future__ import annotations

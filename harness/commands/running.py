@@ -8,7 +8,8 @@ from typing import Any
 
 from harness.commands.output import print_json, print_table
 from harness.config import CONFIGS, Config, load_config
-from harness.plan import Plan, make_plan, system_name
+from harness.plan import Plan, system_name
+from harness.planner import make_plan
 from harness.state import State, list_jobs, read_state
 from harness.store import Store
 

@@ -1,11 +1,13 @@
 """The commands as a user gives them: run, run again, kill, continue, publish; and the wheel."""
 
 import csv
+import json
 import os
 import signal
 import subprocess
 import sys
 import time
+import urllib.request
 from pathlib import Path
 
 import pytest
@@ -93,6 +95,35 @@ def signal_scores(site: Path) -> list[tuple[str, ...]]:
     with (site / "data" / "leaderboard.csv").open() as file:
         rows = [row for row in csv.DictReader(file) if row["metric"] in ("si_snr", "estoi")]
     return sorted((r["system"], r["split"], r["metric"], r["mean"], r["ci_low"]) for r in rows)
+
+
+def test_serve_previews_the_site(finished: Path) -> None:
+    process = subprocess.Popen(
+        [*RESYNTH, "serve", str(finished / "site")], cwd=ROOT, stdout=subprocess.PIPE, text=True
+    )
+    try:
+        assert process.stdout is not None
+        address = process.stdout.readline().split()[0]
+        with urllib.request.urlopen(address) as answer:
+            assert b"Neural codec resynthesis" in answer.read()
+    finally:
+        process.terminate()
+        process.wait(timeout=30)
+
+
+def test_doctor_finds_everything_a_demo_needs() -> None:
+    result = resynth("doctor", "--json")
+    assert result.returncode == 0, result.stdout
+    found = {row["what"]: row["state"] for row in json.loads(result.stdout)}
+    assert found["embedded corpus"] == found["codec tiny"] == found["metric visqol"] == "ok"
+
+
+def test_a_cluster_that_is_not_there_is_exit_code_2(tmp_path: Path) -> None:
+    store, site = str(tmp_path / "store"), str(tmp_path / "site")
+    result = resynth("run", "smoke", "--store", store, "--site", site, "--address", "127.0.0.1:1")
+    assert result.returncode == 2, result.stderr
+    assert "no Ray cluster at 127.0.0.1:1" in result.stderr
+    assert "Traceback" not in result.stderr
 
 
 def test_the_wheel_works_outside_the_checkout(finished: Path, tmp_path: Path) -> None:

@@ -7,7 +7,7 @@ import pytest
 
 from harness.config import Config, load_config
 from harness.errors import UserError
-from harness.plan import make_plan
+from harness.planner import make_plan
 from harness.state import list_jobs, read_state
 
 ROOT = Path(__file__).resolve().parents[2]

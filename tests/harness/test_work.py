@@ -9,9 +9,13 @@ import torch
 
 from harness.audio import read_audio
 from harness.config import Config, load_config
+from harness.errors import UserError, WorkFailed
+from harness.run import raise_failures
 from harness.state import list_jobs, missing_scorings, read_state
 from harness.store import Store
 from harness.worker import Worker
+from metrics import registry
+from metrics.base import Metric, MetricUnavailable, Score, Utterance
 
 ROOT = Path(__file__).resolve().parents[2]
 
@@ -125,3 +129,35 @@ def test_reference_audio_is_lossless(done: Worker) -> None:
     original, _ = read_audio(corpus.read_bytes(row), row.id)
     assert rate == corpus.sample_rate
     assert np.array_equal(stored, original)
+
+
+class Absent(Metric):
+    def load(self) -> None:
+        raise MetricUnavailable("model file x is absent; pip install x")
+
+    def score(self, utterance: Utterance) -> Score:
+        raise AssertionError("never loaded, so never called")
+
+
+def test_a_missing_metric_model_stops_the_run_before_it_trains(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    worker = Worker(tiny_config(), tmp_path, threads=1)
+    monkeypatch.setattr(registry, "get", lambda name: Absent)
+    outcome = worker.do("preflight", "metrics")
+    jobs = list_jobs(worker.plan, read_state(worker.plan, None))
+    assert all(job.needs for job in jobs if job.kind == "scores")
+    with pytest.raises(UserError, match="model file x is absent"):
+        raise_failures(worker.plan, Store(tmp_path), jobs, {("preflight", "metrics"): outcome})
+
+
+def test_missing_scores_are_exit_code_1_and_say_how_many(done: Worker) -> None:
+    scoring = done.plan.scorings[0]
+    path = done.store.folder("scores", scoring.id) / "record.json"
+    good = path.read_text()
+    path.write_text(good.replace('"missing": 0', '"missing": 2'))
+    try:
+        with pytest.raises(WorkFailed, match="2 scores missing"):
+            raise_failures(done.plan, done.store, [], {})
+    finally:
+        path.write_text(good)
