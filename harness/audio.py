@@ -53,7 +53,8 @@ def read_audio(
         )
     if expected_rate is not None and rate != expected_rate:
         raise UserError(
-            f"{name}: is at {rate} Hz, not the declared {expected_rate} Hz; resample it"
+            f"{name}: is at {rate} Hz, {expected_rate} Hz is declared; resample it, or declare "
+            f"{rate} Hz"
         )
     check_audible(samples[:, 0], name)
     return samples[:, 0], rate
