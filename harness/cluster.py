@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import logging
 import os
+import socket
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
@@ -23,6 +24,7 @@ from harness.worker import Outcome, Worker, limit_threads
 
 ATTEMPTS = 2
 WATCH_SECONDS = 0.5
+REACH_SECONDS = 5.0
 
 
 class Actor:
@@ -66,6 +68,8 @@ def session(address: str | None, compute: ComputeConfig) -> Iterator[None]:
     Raises UserError if there is no cluster at the address, or it is smaller than asked.
     """
     os.environ.setdefault("RAY_ACCEL_ENV_VAR_OVERRIDE_ON_ZERO", "0")
+    if address not in (None, "auto"):
+        check_reachable(str(address))
     local: dict[str, Any] = {
         "num_cpus": compute.workers * compute.cpus_per_worker,
         "include_dashboard": False,
@@ -88,6 +92,18 @@ def session(address: str | None, compute: ComputeConfig) -> Iterator[None]:
         yield
     finally:
         ray.shutdown()
+
+
+def check_reachable(address: str) -> None:
+    """Raise UserError unless something listens at the address; Ray itself would wait for minutes."""
+    host, _, port = address.removeprefix("ray://").rpartition(":")
+    try:
+        socket.create_connection((host, int(port)), timeout=REACH_SECONDS).close()
+    except (OSError, ValueError, OverflowError) as error:
+        raise UserError(
+            f"no Ray cluster at {address} ({error}); start one with `ray start --head`, or leave "
+            "out --address"
+        ) from error
 
 
 def check_resources(compute: ComputeConfig) -> None:
