@@ -95,7 +95,7 @@ def session(address: str | None, compute: ComputeConfig) -> Iterator[None]:
 
 
 def check_reachable(address: str) -> None:
-    """Raise UserError unless something listens at the address; Ray itself would wait for minutes."""
+    """Raise UserError unless something listens there; Ray itself would wait for minutes."""
     host, _, port = address.removeprefix("ray://").rpartition(":")
     try:
         socket.create_connection((host, int(port)), timeout=REACH_SECONDS).close()
