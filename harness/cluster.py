@@ -83,10 +83,7 @@ def session(address: str | None, compute: ComputeConfig) -> Iterator[None]:
             **({} if address else local),
         )
     except (ConnectionError, RuntimeError, ValueError) as error:
-        raise UserError(
-            f"no Ray cluster at {address or 'this machine'} ({error}); start one with "
-            "`ray start --head`, or leave out --address"
-        ) from error
+        raise no_cluster(address or "this machine", error) from error
     try:
         check_resources(compute)
         yield
@@ -100,10 +97,15 @@ def check_reachable(address: str) -> None:
     try:
         socket.create_connection((host, int(port)), timeout=REACH_SECONDS).close()
     except (OSError, ValueError, OverflowError) as error:
-        raise UserError(
-            f"no Ray cluster at {address} ({error}); start one with `ray start --head`, or leave "
-            "out --address"
-        ) from error
+        raise no_cluster(address, error) from error
+
+
+def no_cluster(place: str, error: Exception) -> UserError:
+    """Return the error of a cluster that cannot be joined or started."""
+    return UserError(
+        f"no Ray cluster at {place} ({error}); start one with `ray start --head`, or leave out "
+        "--address"
+    )
 
 
 def check_resources(compute: ComputeConfig) -> None:

@@ -88,7 +88,7 @@ class Worker:
         self.progress = (step, steps, loss)
 
     def preflight(self, identity: str) -> None:
-        """Load every metric the plan uses, so that a missing model stops the run at its start."""
+        """Load every metric the plan uses: if a model is missing, it is said and nothing scored."""
         for name in sorted({scoring.metric for scoring in self.plan.scorings}):
             self.metric(name)
 
