@@ -42,11 +42,32 @@ class CorpusConfig(Strict):
 
 
 class CodecConfig(Strict):
-    """A codec by name; `weights` is a path, or null for the codec's own place."""
+    """A codec by name; `weights` is a path, or null for the codec's own place.
+
+    `sha256` is the hash the weights must have. `bandwidth` (kb/s) is EnCodec's; other codecs are
+    cut to their first `codebooks`. `quantizer` is a file of codebooks refitted by
+    `resynth codec requantize`, which take the place of the codec's own.
+    """
 
     name: str = "tiny"
     weights: str | None = None
+    sha256: str | None = Field(default=None, pattern="^[0-9a-fA-F]{8,64}$")
     bandwidth: float | None = None
+    codebooks: int | None = Field(default=None, ge=1)
+    quantizer: str | None = None
+
+
+class LatentsConfig(Strict):
+    """The cache of training latents: how z is kept, in shards of how much audio.
+
+    `keep: codes` stores no z and computes it anew whenever it is read. `remote` is the URL of a
+    folder (any that fsspec opens) that shards are staged from before and copied to after.
+    """
+
+    precision: Literal["float32", "float16", "bfloat16"] = "float16"
+    keep: Literal["latents", "codes"] = "latents"
+    shard_minutes: float = Field(default=30.0, gt=0)
+    remote: str | None = None
 
 
 class TrainingConfig(Strict):
@@ -110,7 +131,8 @@ class Config(Strict):
     store: str
     site: str
     corpus: CorpusConfig = CorpusConfig()
-    codec: CodecConfig = CodecConfig()
+    codec: CodecConfig | list[CodecConfig] = CodecConfig()
+    latents: LatentsConfig = LatentsConfig()
     backbone: Backbone = Backbone()
     training: TrainingConfig = TrainingConfig()
     data_sizes: list[str] = ["100%"]
@@ -121,6 +143,11 @@ class Config(Strict):
     metrics: list[MetricConfig]
     selection: SelectionConfig | None = None
     compute: ComputeConfig = ComputeConfig()
+
+    @property
+    def codecs(self) -> tuple[CodecConfig, ...]:
+        """The codecs compared: `codec` is one or a list of them."""
+        return (self.codec,) if isinstance(self.codec, CodecConfig) else tuple(self.codec)
 
 
 def load_config(path: Path) -> Config:

@@ -12,7 +12,7 @@ from harness.data.read import read_utterance
 from harness.latents import Progress, file_sha256
 from harness.plan import Evaluation, Plan
 from harness.provenance import now, provenance
-from harness.records import EvaluatedUtterance, EvaluationRecord, ReferenceRecord
+from harness.records import EvaluatedUtterance, EvaluationRecord, MethodFacts, ReferenceRecord
 from harness.store import Store, write_record
 from harness.synthesize import Synthesis, Synthesizer
 from harness.trials import load_method
@@ -103,7 +103,7 @@ def describe(
         codec=plan.codec,
         data_size=trial.size if trial else None,
         nfe=evaluation.nfe,
-        layers=None,
+        layers=layers_used(evaluation.method),
         seed=trial.seed if trial else None,
         sample=evaluation.sample,
         corpus=corpus.name,
@@ -116,3 +116,9 @@ def describe(
         utterances=tuple(done),
         provenance=provenance(started, time.monotonic() - clock),
     )
+
+
+def layers_used(method: MethodFacts) -> int | None:
+    """Return how many codebooks a method decodes from, where its parameter `first` says so."""
+    first = method.params.get("first")
+    return first if isinstance(first, int) else None

@@ -6,6 +6,8 @@ no method and no metric. Score tables are Parquet with the columns of `SCORE_COL
 
 from __future__ import annotations
 
+import math
+from collections.abc import Sequence
 from typing import Any, Literal
 
 from pydantic import BaseModel, ConfigDict, JsonValue
@@ -40,12 +42,37 @@ class Part(BaseModel):
     model_config = ConfigDict(extra="forbid", frozen=True)
 
 
+class Refit(Part):
+    """Codebooks refitted by k-means on a frozen codec's z, and what they lose.
+
+    `mse` and `error_db` (relative to z's variance) are for the first n codebooks, n = 1..N, on
+    frames that were not fitted; so are each codebook's `usage` (the share of entries in use)
+    and `entropy` in bits.
+    """
+
+    base: str
+    label: str
+    kept: int
+    seed: int
+    frames: int
+    mse: tuple[float, ...]
+    error_db: tuple[float, ...]
+    usage: tuple[float, ...]
+    entropy: tuple[float, ...]
+
+
 class CodecFacts(Part):
-    """A codec as shown on the board; bit_rate is computed, in bits per second."""
+    """A codec as shown on the board. `name` is unique for what it is: weights, N and K.
+
+    `sizes` are the entries K of each codebook; from them follow N (`codebooks`), the largest K
+    (`entries`) and `bit_rate` in bits per second. `parallel_codebooks` quantize z itself, beside
+    the residual ones.
+    """
 
     name: str
     sample_rate: int
     frame_rate: float
+    sizes: tuple[int, ...]
     codebooks: int
     entries: int
     dimension: int
@@ -54,6 +81,26 @@ class CodecFacts(Part):
     licence: str
     parallel_codebooks: int = 0
     trained_on: tuple[str, ...] = ()
+    refit: Refit | None = None
+
+    @classmethod
+    def of(cls, sizes: Sequence[int], frame_rate: float, **facts: Any) -> CodecFacts:
+        """Return facts with all that follows from the codebooks' sizes and the frame rate."""
+        bits = sum(math.log2(size) for size in sizes)
+        return cls(
+            sizes=tuple(sizes),
+            codebooks=len(sizes),
+            entries=max(sizes),
+            frame_rate=frame_rate,
+            bit_rate=bits * frame_rate,
+            **facts,
+        )
+
+    def first(self, count: int) -> CodecFacts:
+        """Return the facts of the codec cut to its first `count` codebooks, renamed."""
+        kept = self.model_dump(exclude={"sizes", "codebooks", "entries", "frame_rate", "bit_rate"})
+        kept["name"] = f"{self.name}-n{count}"
+        return CodecFacts.of(self.sizes[:count], self.frame_rate, **kept)
 
 
 class MethodFacts(Part):

@@ -32,6 +32,8 @@ def resolve_splits(config: Config) -> Splits:
     train, valid = training_rows(corpus, config.corpus)
     evaluate = {}
     for split in config.evaluate:
+        if split.split == "valid" and not valid:
+            raise UserError("evaluate, split 'valid': corpus.valid names no split; name one")
         rows = valid if split.split == "valid" else corpus.split(split.split)
         evaluate[split.split] = first_by_hash(rows, split.utterances)
     for rows in (valid, *evaluate.values()):
@@ -40,7 +42,14 @@ def resolve_splits(config: Config) -> Splits:
 
 
 def training_rows(corpus: Corpus, config: CorpusConfig) -> tuple[list[Utterance], list[Utterance]]:
-    """Return training and validation utterances, held-out and left-out voices removed."""
+    """Return training and validation utterances, held-out and left-out voices removed.
+
+    Where `config.train` is empty, for configurations that train nothing, nothing is held out.
+    """
+    if not config.train:
+        if config.held_out_voices or config.leave_out_voice is not None:
+            raise UserError("corpus: voices are left out of training, but `train` names no split")
+        return [], corpus.split(*config.valid)
     train = corpus.split(*config.train)
     voices = sorted({row.voice for row in train}, key=voice_order)
     if config.leave_out_voice is not None and config.leave_out_voice not in voices:
@@ -72,7 +81,12 @@ def first_by_hash(rows: list[Utterance], count: int | None) -> list[Utterance]:
 
 
 def training_subset(train: list[Utterance], label: str) -> tuple[list[Utterance], DataSize]:
-    """Return the nested subset a data size names: "10%" of the training audio, "2h" or "30min"."""
+    """Return the nested subset a data size names: "10%" of the training audio, "2h" or "30min".
+
+    Raises UserError for anything else, for more than there is, and without training audio.
+    """
+    if not train:
+        raise UserError("corpus.train names no split, but a method is to be trained; name one")
     match = SIZE.fullmatch(label)
     if not match:
         raise UserError(

@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import ClassVar
+from typing import Annotated, ClassVar
 
 import torch
+from pydantic import Field
 from torch import Tensor
 
-from methods.base import Audio, Inputs, Method
+from methods.base import Audio, Backbone, Inputs, LatentSpace, Method, MethodError
 from methods.params import check_nfe
 
 
@@ -53,19 +54,34 @@ class Prequantized(Anchor):
 
 
 class Codec(Anchor):
-    """The topline of methods that predict codes."""
+    """The topline of methods that predict codes; from fewer codes, a lower bit rate's."""
 
     name: ClassVar[str] = "codec"
-    summary: ClassVar[str] = "Decodes all N true codes: what perfect token prediction would reach."
+    summary: ClassVar[str] = "Decodes the true codes: what perfect token prediction would reach."
     equation: ClassVar[str] = "decode(e(x1) + ... + e(xN))"
     conditions_on: ClassVar[tuple[str, ...]] = ("codes",)
+
+    class Params(Method.Params):
+        """How many of the N codes are decoded, from the first; None means all."""
+
+        first: Annotated[int | None, Field(ge=1)] = None
+
+    def __init__(self, params: Params, space: LatentSpace, backbone: Backbone) -> None:
+        super().__init__(params, space, backbone)
+        if params.first is not None and params.first > space.count:
+            raise MethodError(
+                f"method 'codec' cannot decode the first {params.first} codes: this codec has "
+                f"{space.count}; lower params.first"
+            )
+        self.first = params.first
 
     def resynthesize(
         self, inputs: Inputs, nfe: int, generators: Sequence[torch.Generator]
     ) -> Tensor | Audio:
-        """Return the embedding (B, F, D) of extras "codes" (B, N, F)."""
+        """Return the embedding (B, F, D) of the first codes of extras "codes" (B, N, F)."""
         check_nfe(self.name, self.nfe, nfe, self.space.count)
-        return self.space.embed(inputs.extras["codes"]) * inputs.mask.unsqueeze(-1)
+        codes = inputs.extras["codes"][:, : self.first]
+        return self.space.embed(codes) * inputs.mask.unsqueeze(-1)
 
 
 class Coarse(Anchor):

@@ -1,6 +1,6 @@
 """The contract of a resynthesis method.
 
-Shapes: B utterances, F frames, N codebooks of K entries, D latent dimensions, T samples.
+Shapes: B utterances, F frames, N codebooks of K entries each, D latent dimensions, T samples.
 Masks are boolean and True on real frames. Latents are in the codec's own units unless a name
 says `standardised`. A method sees x1 and the codebooks; extras (z, all codes, the reference) reach
 it only when it declares them in `conditions_on`, which in this project only anchors do.
@@ -24,26 +24,35 @@ from methods.params import Params as Params
 class LatentSpace(nn.Module):
     """What a method may know of a codec: its codebooks, and its standardised latents.
 
-    `codebooks` (N, K, D) are the effective ones: their vectors add up to the decoder's input.
+    `codebooks` are the N effective ones, each (K, D); their vectors add up to the decoder's input.
+    K may differ between them (`sizes`).
     `mean` and `std` (D,) are the target's statistics over the trial's own training subset.
     """
 
-    def __init__(self, codebooks: Tensor, mean: Tensor, std: Tensor, frame_rate: float) -> None:
+    def __init__(
+        self, codebooks: Sequence[Tensor] | Tensor, mean: Tensor, std: Tensor, frame_rate: float
+    ) -> None:
         super().__init__()
-        self.register_buffer("codebooks", codebooks, persistent=False)
+        for k, book in enumerate(codebooks):
+            self.register_buffer(f"codebook_{k}", book, persistent=False)
         self.register_buffer("mean", mean)
         self.register_buffer("std", std)
         self.frame_rate = frame_rate
-        self.count, self.entries, self.dimension = codebooks.shape
+        self.sizes = tuple(len(book) for book in codebooks)
+        self.count, self.dimension = len(self.sizes), mean.shape[0]
 
-    codebooks: Tensor
     mean: Tensor
     std: Tensor
 
     def embed(self, codes: Tensor) -> Tensor:
         """Sum the vectors of codes (B, n, F), n <= N, into the latent (B, F, D)."""
-        vectors = [self.codebooks[k][codes[:, k]] for k in range(codes.shape[1])]
+        vectors = [self.codebook(k)[codes[:, k]] for k in range(codes.shape[1])]
         return torch.stack(vectors).sum(0)
+
+    def codebook(self, k: int) -> Tensor:
+        """Return the vectors (K, D) of codebook k, counted from 0."""
+        book: Tensor = getattr(self, f"codebook_{k}")
+        return book
 
     def standardise(self, latent: Tensor) -> Tensor:
         """Shift and scale (B, F, D) to zero mean and unit variance per dimension."""

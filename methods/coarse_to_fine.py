@@ -38,7 +38,7 @@ class CoarseToFine(Method):
 
     def __init__(self, params: Params, space: LatentSpace, backbone: Backbone) -> None:
         super().__init__(params, space, backbone)
-        self.heads = softmax_heads(backbone.width, space.count, space.entries)
+        self.heads = softmax_heads(backbone.width, space.sizes)
         self.step = nn.Embedding(space.count - 1, backbone.width)
         self.network = Encoder(backbone, space.dimension, conditioned=True)
 

@@ -38,7 +38,7 @@ class ParallelTokens(Method):
     def __init__(self, params: Params, space: LatentSpace, backbone: Backbone) -> None:
         super().__init__(params, space, backbone)
         self.network = Encoder(backbone, space.dimension)
-        self.heads = softmax_heads(backbone.width, space.count, space.entries)
+        self.heads = softmax_heads(backbone.width, space.sizes)
 
     def networks(self) -> Sequence[nn.Module]:
         """Return the encoder, called once."""

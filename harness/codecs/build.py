@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 from pydantic import Field
 
 from harness.audio import resample
-from harness.codecs.loading import save_tiny
+from harness.codecs.tiny_codec import save_tiny
 from harness.codecs.tiny import TinyModel, TinyShape
 from harness.codecs.training import CodecTraining, Source, train_codec
 from harness.config import Strict
@@ -38,8 +38,12 @@ class SourceConfig(Strict):
 
 
 class CodecBuild(Strict):
-    """What `resynth codec train` reads."""
+    """What `resynth codec train` reads.
 
+    `encoder` names a tiny codec (or its weights file) whose encoder and codebooks are taken over.
+    """
+
+    encoder: str | None = None
     sources: list[SourceConfig]
     training: CodecTraining = CodecTraining()
     threads: int = Field(default=2, ge=1)
@@ -73,7 +77,9 @@ def build_codec(config: CodecBuild, out: Path) -> None:
         "trained_on": json.dumps(
             [f"{source.name} ({audio_digest(rows)})" for source, rows in loaded]
         ),
-        "trained_audio": json.dumps([row.sha256[:16] for _, rows in loaded for row in rows]),
+        "trained_audio": json.dumps(
+            [(row.id, row.sha256[:16]) for _, rows in loaded for row in rows]
+        ),
         "training": config.training.model_dump_json(),
         "curve": json.dumps(log.curve),
         "provenance": provenance(started, time.monotonic() - clock).model_dump_json(),

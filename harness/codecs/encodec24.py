@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import pickle
+from collections.abc import Sequence
 from pathlib import Path
 
 import torch
@@ -21,7 +22,7 @@ class Encodec24(Codec):
         super().__init__(facts)
         self.model = model
 
-    def encode(self, wav: Tensor, lengths: Tensor | None = None) -> Encoded:
+    def encode_checked(self, wav: Tensor, lengths: Tensor | None) -> Encoded:
         """See `Codec.encode`."""
         counts = self.frame_counts(wav, lengths)
         ends = [wav.shape[1]] * len(wav) if lengths is None else lengths.tolist()
@@ -47,7 +48,7 @@ class Encodec24(Codec):
         ]
         return torch.nn.utils.rnn.pad_sequence(rows, batch_first=True)
 
-    def codebooks(self) -> Tensor:
+    def codebooks(self) -> Sequence[Tensor]:
         """See `Codec.codebooks`."""
         return codebook_vectors(self.model.quantizer.vq, self.facts.codebooks)
 

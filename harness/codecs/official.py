@@ -41,10 +41,9 @@ def residual_quantizer(codebooks: int, entries: int, dimension: int) -> Residual
     )
 
 
-def codebook_vectors(quantizer: Any, first: int) -> torch.Tensor:
-    """Return the codebooks (first, K, D) of a residual quantizer."""
-    books: list[torch.Tensor] = [layer.codebook for layer in list(quantizer.layers)[:first]]
-    return torch.stack(books)
+def codebook_vectors(quantizer: Any, first: int) -> list[torch.Tensor]:
+    """Return the first codebooks, each (K, D), of a residual quantizer."""
+    return [layer.codebook for layer in list(quantizer.layers)[:first]]
 
 
 __all__ = ["EncodecModel", "ResidualVectorQuantization", "codebook_vectors", "residual_quantizer"]

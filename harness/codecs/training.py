@@ -119,14 +119,30 @@ Report = Callable[[int, float, float, TinyModel], None]
 
 
 def train_codec(
-    shape: TinyShape, config: CodecTraining, sources: Sequence[Source], report: Report
+    shape: TinyShape,
+    config: CodecTraining,
+    sources: Sequence[Source],
+    report: Report,
+    taught: TinyModel | None = None,
 ) -> TinyModel:
-    """Train and return a tiny codec; `report(step, loss, seconds, model)` is called every step."""
+    """Train and return a tiny codec; `report(step, loss, seconds, model)` is called every step.
+
+    With `taught`, its encoder and codebooks are taken over and frozen: the decoder alone is new.
+    """
     torch.manual_seed(config.seed)
     np.random.seed(config.seed)
     model = TinyModel(shape)
+    if taught is not None:
+        model.encoder, model.quantizer = taught.encoder, taught.quantizer
+        freeze_encoder(model)
     run_stage(model, config, sources, report)
     return train_decoder(model, config, sources, report)
+
+
+def freeze_encoder(model: TinyModel) -> None:
+    """Leave the decoder alone to train."""
+    model.encoder.requires_grad_(False)
+    model.quantizer.eval()  # its codebooks are moving averages, which evaluation leaves alone
 
 
 def train_decoder(
@@ -142,8 +158,7 @@ def train_decoder(
         }
     )
     torch.manual_seed(second.seed)
-    model.encoder.requires_grad_(False)
-    model.quantizer.eval()  # its codebooks are moving averages, which evaluation leaves alone
+    freeze_encoder(model)
     run_stage(model, second, sources, report)
     return model.eval()
 

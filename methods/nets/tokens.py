@@ -11,14 +11,14 @@ from torch.nn import functional
 from methods.params import MethodError
 
 
-def softmax_heads(width: int, codebooks: int, entries: int) -> nn.ModuleList:
+def softmax_heads(width: int, sizes: Sequence[int]) -> nn.ModuleList:
     """Make the N-1 linear heads, (B, F, W) to (B, F, K), that score codebooks 2..N.
 
     Raises MethodError for a codec with one codebook, where nothing is left to predict.
     """
-    if codebooks < 2:
+    if len(sizes) < 2:
         raise MethodError("the codec has one codebook: there are no codes to predict after x1")
-    return nn.ModuleList(nn.Linear(width, entries) for _ in range(codebooks - 1))
+    return nn.ModuleList(nn.Linear(width, size) for size in sizes[1:])
 
 
 def cross_entropy(head: nn.Module, hidden: Tensor, codes: Tensor, mask: Tensor) -> Tensor:

@@ -1,0 +1,1 @@
+"""One torch-free file per codec family: its names, facts and where its weights come from."""

@@ -1,0 +1,72 @@
+"""The embedded codecs: `tiny`, and `tiny-codes`, whose decoder never saw an unquantized latent."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Set
+from pathlib import Path
+from typing import TYPE_CHECKING, ClassVar
+
+from harness.codecs.family import Family, limit_codebooks, refuse_options
+from harness.codecs.weights import given_weights, safetensors_metadata, verified_sha256
+from harness.config import CodecConfig
+from harness.data.embedded import ASSETS
+from harness.errors import UserError
+from harness.records import CodecFacts
+
+if TYPE_CHECKING:
+    from harness.codecs.base import Codec
+
+
+class Tiny(Family):
+    """EnCodec's geometry in 10 MB. Facts are read from the weights' header: training wrote them."""
+
+    names: ClassVar[tuple[str, ...]] = ("tiny", "tiny-codes")
+
+    def weights(self, config: CodecConfig) -> Path:
+        """See `Family.weights`."""
+        embedded = ASSETS / f"{config.name}.safetensors"
+        return given_weights(config, embedded, "install resynth-bench again")
+
+    def facts(self, config: CodecConfig) -> CodecFacts:
+        """See `Family.facts`."""
+        refuse_options(config, "bandwidth")
+        path = self.weights(config)
+        header = read_header(path)
+        shape = json.loads(header["shape"])
+        facts = CodecFacts.of(
+            name=config.name,
+            sample_rate=shape["sample_rate"],
+            frame_rate=shape["sample_rate"] / shape["hop"],
+            sizes=(shape["entries"],) * shape["codebooks"],
+            dimension=shape["dimension"],
+            sha256=verified_sha256(config, path),
+            licence="Apache-2.0",
+            trained_on=tuple(json.loads(header["trained_on"])),
+        )
+        return limit_codebooks(config, facts)
+
+    def load(self, config: CodecConfig, facts: CodecFacts) -> Codec:
+        """See `Family.load`."""
+        from harness.codecs.tiny_codec import load_tiny
+
+        return load_tiny(facts, self.weights(config))
+
+    def trained_audio(self, config: CodecConfig) -> Set[str]:
+        """See `Family.trained_audio`."""
+        files = json.loads(read_header(self.weights(config))["trained_audio"])
+        return frozenset(digest for _, digest in files)
+
+
+def read_header(path: Path) -> dict[str, str]:
+    """Return the training record of a tiny codec's file. Raises UserError if it is not one."""
+    try:
+        metadata = safetensors_metadata(path)
+        if metadata.get("codec") != "tiny":
+            raise ValueError("names no tiny codec in its header")
+    except (OSError, ValueError) as error:
+        raise UserError(
+            f"{path}: is not a tiny codec checkpoint ({error}); train one with `resynth codec "
+            "train`"
+        ) from error
+    return metadata
