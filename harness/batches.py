@@ -6,9 +6,8 @@ from collections.abc import Sequence
 
 import numpy as np
 import torch
-from torch import Tensor
 
-from harness.latents import Latents
+from harness.latents.read import Latents
 from methods.base import Batch
 
 
@@ -21,27 +20,26 @@ class CropBatches:
     def __init__(
         self, latents: Latents, subset: Sequence[str], frames: int, batch_size: int, seed: int
     ) -> None:
-        self.latents = latents
-        self.spans = [latents.spans[identity] for identity in subset]
-        counts = np.array([count for _, count in self.spans], dtype=np.float64)
-        self.weights = counts / counts.sum()
+        self.latents, self.subset = latents, list(subset)
+        self.counts = [latents.frames(utterance) for utterance in subset]
+        # Cumulative shares: what Generator.choice computes anew from its `p` at every call.
+        self.shares = np.cumsum(np.array(self.counts, dtype=np.float64))
+        self.shares /= self.shares[-1]
         self.frames, self.batch_size = frames, batch_size
         self.random = np.random.default_rng(seed)
 
     def draw(self) -> Batch:
-        """Return the next batch."""
-        rows = self.random.choice(len(self.spans), size=self.batch_size, p=self.weights)
-        crops = [self.crop(*self.spans[row]) for row in rows]
-        z, codes, mask = (torch.stack(parts) for parts in zip(*crops, strict=True))
+        """Return the next batch: z (B, frames, D), codes (B, N, frames), mask (B, frames)."""
+        size, facts = self.batch_size, self.latents.codec.facts
+        z = torch.zeros(size, self.frames, facts.dimension)
+        codes = torch.zeros(size, facts.codebooks, self.frames, dtype=torch.int64)
+        mask = torch.zeros(size, self.frames, dtype=torch.bool)
+        rows = np.searchsorted(self.shares, self.random.random(size), side="right")
+        for place, row in enumerate(rows):
+            length = min(self.counts[row], self.frames)
+            first = int(self.random.integers(0, self.counts[row] - length + 1))
+            stored_z, stored_codes = self.latents.view(self.subset[row], first, length)
+            z[place, :length] = stored_z
+            codes[place, :, :length] = stored_codes.T
+            mask[place, :length] = True
         return Batch(codes=codes, z=z, mask=mask)
-
-    def crop(self, start: int, count: int) -> tuple[Tensor, Tensor, Tensor]:
-        """Return z (frames, D), codes (N, frames) and mask (frames,) of one random crop."""
-        length = min(count, self.frames)
-        first = start + int(self.random.integers(0, count - length + 1))
-        z = np.zeros((self.frames, self.latents.z.shape[1]), np.float32)
-        codes = np.zeros((self.latents.codes.shape[1], self.frames), np.int64)
-        z[:length] = self.latents.z[first : first + length]
-        codes[:, :length] = self.latents.codes[first : first + length].T
-        mask = np.arange(self.frames) < length
-        return torch.from_numpy(z), torch.from_numpy(codes), torch.from_numpy(mask)

@@ -100,7 +100,7 @@ def describe(
         id=evaluation.id,
         trial=trial.id if trial else None,
         method=evaluation.method,
-        codec=plan.codec,
+        codec=evaluation.codec.facts,
         data_size=trial.size if trial else None,
         nfe=evaluation.nfe,
         layers=layers_used(evaluation.method),

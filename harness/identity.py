@@ -16,7 +16,11 @@ from harness.data.corpus import Utterance
 from methods.sources import normalised_source
 
 HARNESS = Path(__file__).parent
-TRAINING_SOURCES = [HARNESS / name for name in ("train.py", "batches.py", "latents.py", "space.py")]
+LATENT_SOURCES = sorted((HARNESS / "latents").glob("*.py"))
+TRAINING_SOURCES = [
+    *(HARNESS / name for name in ("train.py", "batches.py", "space.py")),
+    *LATENT_SOURCES,
+]
 SYNTHESIS_SOURCES = [HARNESS / name for name in ("synthesize.py", "space.py", "audio.py")]
 
 
@@ -27,8 +31,8 @@ def digest(content: Any) -> str:
 
 
 def source_digest(paths: Iterable[Path]) -> str:
-    """Return an id of source files' normalised content, names included."""
-    return digest({path.name: file_digest(path) for path in sorted(paths)})
+    """Return an id of source files' normalised content, names and folders' names included."""
+    return digest({f"{p.parent.name}/{p.name}": file_digest(p) for p in sorted(set(paths))})
 
 
 @cache
@@ -41,11 +45,3 @@ def audio_digest(rows: Sequence[Utterance]) -> str:
     """Return an id of utterances: their ids, audio hashes and, for segments, their place."""
     return digest([[r.id, r.sha256, r.channel, r.start, r.stop, r.transcript] for r in rows])
 
-
-def codec_sources() -> list[Path]:
-    """Return the files whose code turns audio into latents and back.
-
-    How the tiny codec was trained is in its weights' hash.
-    """
-    training = {"build.py", "training.py"}
-    return sorted(path for path in (HARNESS / "codecs").glob("*.py") if path.name not in training)

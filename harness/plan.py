@@ -7,9 +7,19 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from harness.config import Config
+from harness.config import CodecConfig, Config
+from harness.latents.spec import Cache, Shard
 from harness.records import CodecFacts, DataSize, MethodFacts
 from harness.splits import Splits
+
+
+@dataclass(frozen=True)
+class PlannedCodec:
+    """One of the compared codecs: how to load it, its facts, and the cache of its latents."""
+
+    config: CodecConfig
+    facts: CodecFacts
+    cache: Cache
 
 
 @dataclass(frozen=True)
@@ -17,6 +27,7 @@ class Trial:
     """One training run."""
 
     id: str
+    codec: PlannedCodec
     method: MethodFacts
     size: DataSize
     subset: tuple[str, ...]
@@ -28,6 +39,7 @@ class Evaluation:
     """One system at one NFE on one split; anchors have no trial."""
 
     id: str
+    codec: PlannedCodec
     method: MethodFacts
     trial: Trial | None
     nfe: int
@@ -38,7 +50,8 @@ class Evaluation:
     def title(self) -> str:
         """Return a short name for progress lines."""
         size = f" {self.trial.size.label} seed {self.trial.seed}" if self.trial else ""
-        return f"{system_name(self.method)}{size} nfe {self.nfe} on {self.split}"
+        system = f"{system_name(self.method)} on {self.codec.facts.name}"
+        return f"{system}{size} nfe {self.nfe}, {self.split}"
 
 
 @dataclass(frozen=True)
@@ -56,13 +69,21 @@ class Plan:
     """Everything a configuration asks for."""
 
     config: Config
-    codec: CodecFacts
+    codecs: tuple[PlannedCodec, ...]
     splits: Splits
-    latents: str
     references: dict[str, str]
     trials: tuple[Trial, ...]
     evaluations: tuple[Evaluation, ...]
     scorings: tuple[Scoring, ...]
+
+    @property
+    def shards(self) -> dict[str, tuple[PlannedCodec, Shard]]:
+        """Every shard of every codec's cache by its id; codecs with the same latents share them."""
+        return {shard.id: (codec, shard) for codec in self.codecs for shard in codec.cache.shards}
+
+    def utterances(self, trial: Trial) -> tuple[str, ...]:
+        """Return the utterances a trial reads: its training subset and the validation split."""
+        return (*trial.subset, *(row.id for row in self.splits.valid))
 
 
 def system_name(method: MethodFacts) -> str:

@@ -5,24 +5,26 @@ Pure: reads manifests, sources and weights' hashes; imports neither torch nor ra
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from functools import cached_property
 from importlib.metadata import version
 
 from pydantic import ValidationError
 
 from harness.audio import RESAMPLING_POLICY
-from harness.codecs.catalog import check_test_audio, codec_facts
-from harness.config import Config, MethodConfig, SplitConfig, explain
+from harness.codecs.catalog import check_test_audio, codec_facts, codec_sources
+from harness.config import CodecConfig, Config, MethodConfig, SplitConfig, explain
 from harness.errors import UserError, nearest
 from harness.identity import (
+    LATENT_SOURCES,
     SYNTHESIS_SOURCES,
     TRAINING_SOURCES,
     audio_digest,
-    codec_sources,
     digest,
     source_digest,
 )
-from harness.plan import Evaluation, Plan, Scoring, Trial
+from harness.latents.spec import plan_cache
+from harness.plan import Evaluation, Plan, PlannedCodec, Scoring, Trial
 from harness.records import SCHEMA, MethodFacts
 from harness.splits import first_by_hash, resolve_splits, training_subset
 from methods import catalog
@@ -42,11 +44,9 @@ class Planner:
 
     def __init__(self, config: Config) -> None:
         self.config = config
-        self.codec = codec_facts(config.codec)
         self.splits = resolve_splits(config)
-        for name, rows in self.splits.evaluate.items():
-            if name != "valid":
-                check_test_audio(config.codec, rows)
+        self.codecs = [self.plan_codec(codec) for codec in config.codecs]
+        check_codec_names(self.codecs)
         try:
             self.methods = catalog.discover()
             self.metrics = registry.discover()
@@ -54,46 +54,58 @@ class Planner:
             raise UserError(str(error)) from error
         self.audio = {name: audio_digest(rows) for name, rows in self.splits.evaluate.items()}
 
-    @cached_property
-    def synthesis(self) -> str:
-        """Id of the code that turns x1 into audio."""
-        return source_digest([*SYNTHESIS_SOURCES, *codec_sources()])
+    def plan_codec(self, config: CodecConfig) -> PlannedCodec:
+        """Return a codec with its latent cache; it must not have been trained on test audio."""
+        for name, rows in self.splits.evaluate.items():
+            if name != "valid":
+                check_test_audio(config, rows)
+        facts, kept = codec_facts(config), self.config.latents
+        cache = plan_cache(
+            f"{facts.sha256} {facts.codebooks}",
+            source_digest([*LATENT_SOURCES, *codec_sources(config)]),
+            self.splits.train + self.splits.valid,
+            kept.precision,
+            kept.keep,
+            kept.shard_minutes,
+        )
+        return PlannedCodec(config, facts, cache)
 
     @cached_property
-    def training(self) -> str:
-        """Id of the code that trains."""
-        return source_digest([*TRAINING_SOURCES, *codec_sources()])
+    def valid_audio(self) -> str:
+        """Id of the validation audio; each trial's own subset has an id of its own."""
+        return audio_digest(self.splits.valid)
 
     def plan(self) -> Plan:
         """Return the plan."""
         self.check_selection()
         trials, evaluations = [], []
-        for entry in self.config.methods:
-            declaration = self.declaration(entry)
-            own = self.trials(entry, declaration) if declaration.trains else [None]
+        for codec, entry in [(c, e) for c in self.codecs for e in self.config.methods]:
+            declaration = self.declaration(entry, codec)
+            if codec is not self.codecs[0] and ignores_codec(declaration):
+                continue
+            own = self.trials(entry, declaration, codec) if declaration.trains else [None]
             trials += [trial for trial in own if trial is not None]
             for trial in own:
-                evaluations += self.evaluations(entry, declaration, trial)
+                evaluations += self.evaluations(entry, declaration, codec, trial)
         self.check_unique(evaluations)
         return Plan(
             self.config,
-            self.codec,
+            tuple(self.codecs),
             self.splits,
-            self.latents(),
             self.references(),
             tuple(trials),
             tuple(evaluations),
             tuple(self.scorings(evaluations)),
         )
 
-    def declaration(self, entry: MethodConfig) -> Declaration:
+    def declaration(self, entry: MethodConfig, codec: PlannedCodec) -> Declaration:
         """Return a method's declaration, with its NFE values and parameters checked."""
         try:
             found = catalog.get(entry.name, self.methods)
         except MethodError as error:
             raise UserError(f"methods: {error}") from error
         for nfe in entry.nfe:
-            if not catalog.supports(found, nfe, self.codec.codebooks):
+            if not catalog.supports(found, nfe, codec.facts.codebooks):
                 raise UserError(
                     f"method '{entry.name}': does not support NFE {nfe} (it declares "
                     f"{found.nfe!r}); change methods.nfe"
@@ -122,12 +134,15 @@ class Planner:
             backbone=backbone,
         )
 
-    def trials(self, entry: MethodConfig, declaration: Declaration) -> list[Trial]:
+    def trials(
+        self, entry: MethodConfig, declaration: Declaration, codec: PlannedCodec
+    ) -> list[Trial]:
         """Return one trial per data size and seed."""
         method, sources = (
             self.facts(entry, declaration),
             source_digest(catalog.sources(declaration)),
         )
+        training = source_digest([*TRAINING_SOURCES, *codec_sources(codec.config)])
         found = []
         for label in self.config.data_sizes:
             rows, size = training_subset(self.splits.train, label)
@@ -136,26 +151,33 @@ class Planner:
                     {
                         "schema": SCHEMA,
                         "torch": version("torch"),
-                        "code": [self.training, sources],
+                        "code": [training, sources],
                         "method": [method.name, method.params, method.backbone],
                         "seed": seed,
                         "training": self.config.training.model_dump(),
-                        "codec": self.codec.sha256,
-                        "N": self.codec.codebooks,
+                        "codec": codec.facts.sha256,
+                        "N": codec.facts.codebooks,
+                        "latents": codec.cache.precision,
                         "train": audio_digest(rows),
-                        "valid": audio_digest(self.splits.valid),
+                        "valid": self.valid_audio,
                     }
                 )
-                found.append(Trial(identity, method, size, tuple(r.id for r in rows), seed))
+                subset = tuple(row.id for row in rows)
+                found.append(Trial(identity, codec, method, size, subset, seed))
         return found
 
     def evaluations(
-        self, entry: MethodConfig, declaration: Declaration, trial: Trial | None
+        self,
+        entry: MethodConfig,
+        declaration: Declaration,
+        codec: PlannedCodec,
+        trial: Trial | None,
     ) -> list[Evaluation]:
         """Return one evaluation per split, NFE and sampling seed."""
         method = trial.method if trial else self.facts(entry, declaration)
         sources = source_digest(catalog.sources(declaration))
-        values = entry.nfe or [catalog.default_nfe(declaration, self.codec.codebooks)]
+        synthesis = source_digest([*SYNTHESIS_SOURCES, *codec_sources(codec.config)])
+        values = entry.nfe or [catalog.default_nfe(declaration, codec.facts.codebooks)]
         samples = self.config.samples if trial else [0]
         found = []
         for split, nfe, sample in [
@@ -165,18 +187,18 @@ class Planner:
                 {
                     "schema": SCHEMA,
                     "torch": version("torch"),
-                    "code": [self.synthesis, sources],
+                    "code": [synthesis, sources],
                     "trial": trial.id if trial else [method.name, method.params],
                     "nfe": nfe,
                     "sample": sample,
-                    "codec": self.codec.sha256,
-                    "N": self.codec.codebooks,
+                    "codec": codec.facts.sha256,
+                    "N": codec.facts.codebooks,
                     "audio": self.audio[split],
                     "rate": self.splits.corpus.sample_rate,
                     "resampling": RESAMPLING_POLICY,
                 }
             )
-            found.append(Evaluation(identity, method, trial, nfe, sample, split))
+            found.append(Evaluation(identity, codec, method, trial, nfe, sample, split))
         return found
 
     def scorings(self, evaluations: list[Evaluation]) -> list[Scoring]:
@@ -222,11 +244,6 @@ class Planner:
             raise UserError(f"metric '{name}' does not exist{nearest(name, self.metrics)}")
         return self.metrics[name]
 
-    def latents(self) -> str:
-        """Return the id of the training latents: codec, code and audio."""
-        rows = self.splits.train + self.splits.valid
-        return digest([self.codec.sha256, self.codec.codebooks, self.training, audio_digest(rows)])
-
     def references(self) -> dict[str, str]:
         """Return the id of each split's reference audio."""
         rate = self.splits.corpus.sample_rate
@@ -256,3 +273,19 @@ class Planner:
                     f"the configuration asks twice for '{evaluation.title}'; remove one"
                 )
             seen[evaluation.id] = evaluation
+
+
+def ignores_codec(declaration: Declaration) -> bool:
+    """Say whether a method is the same beside every codec: it sees the reference alone."""
+    return not declaration.trains and declaration.conditions_on == ("reference",)
+
+
+def check_codec_names(codecs: Sequence[PlannedCodec]) -> None:
+    """Raise UserError if two of the compared codecs would look alike on the board."""
+    seen: dict[str, str] = {}
+    for codec in codecs:
+        name = codec.facts.name
+        if name in seen:
+            same = "the same" if seen[name] == codec.facts.sha256 else "other weights"
+            raise UserError(f"codec: '{name}' is listed twice ({same}); remove or rename one")
+        seen[name] = codec.facts.sha256

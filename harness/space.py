@@ -4,11 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-import numpy as np
 import torch
+from torch import Tensor
 
 from harness.codecs.base import Codec
-from harness.latents import Latents
+from harness.latents.read import Latents
 from methods.base import LatentSpace
 
 
@@ -22,9 +22,25 @@ def untrained_space(codec: Codec) -> LatentSpace:
 
 def trained_space(codec: Codec, latents: Latents, subset: Sequence[str]) -> LatentSpace:
     """Return the space standardised by z's statistics over the trial's own training subset."""
-    parts = [
-        latents.z[start : start + count] for start, count in (latents.spans[i] for i in subset)
-    ]
-    frames = np.concatenate(parts).astype(np.float64)
-    mean, std = (torch.from_numpy(x).float() for x in (frames.mean(0), frames.std(0)))
-    return LatentSpace(codec.codebooks(), mean, std.clamp(min=1e-5), codec.facts.frame_rate)
+    mean, std = moments(latents, subset, codec.facts.dimension)
+    return LatentSpace(
+        codec.codebooks(), mean.float(), std.float().clamp(min=1e-5), codec.facts.frame_rate
+    )
+
+
+def moments(latents: Latents, subset: Sequence[str], size: int) -> tuple[Tensor, Tensor]:
+    """Return mean and standard deviation (D,) of z in float64, one utterance in memory at a time.
+
+    Sums of squares are about the running mean (Chan, Golub and LeVeque 1983, equation 1.5b), as
+    plain ones lose digits where the mean is large.
+    """
+    mean, scatter = torch.zeros(2, size, dtype=torch.float64)
+    seen = 0
+    for utterance in subset:
+        z = latents.read(utterance, 0, latents.frames(utterance))[0].double()
+        count, own = len(z), z.mean(0)
+        gap, share = own - mean, count / (seen + count)
+        scatter = scatter + (z - own).square().sum(0) + gap.square() * (seen * share)
+        mean = mean + gap * share
+        seen += count
+    return mean, (scatter / seen).sqrt()

@@ -6,7 +6,7 @@ import json
 from collections import defaultdict
 from dataclasses import dataclass
 
-from harness.plan import Plan, Scoring
+from harness.plan import Plan, Scoring, system_name
 from harness.store import Store
 
 Key = tuple[str, str]
@@ -82,12 +82,17 @@ def list_jobs(plan: Plan, state: State) -> list[Job]:
     for split, identity in plan.references.items():
         if identity not in state.references:
             jobs.append(Job("references", split, f"reference audio of {split}", frozenset(), 1))
-    if trials and plan.latents not in state.latents:
-        jobs.append(Job("latents", plan.latents, "encode training audio", frozenset(), 0))
+    shards = {t.id: t.codec.cache.shards_of(plan.utterances(t)) for t in trials}
+    wanted_shards = {shard.id for own in shards.values() for shard in own}
+    for number, (identity, (codec, _)) in enumerate(plan.shards.items(), 1):
+        if identity in wanted_shards and identity not in state.latents:
+            title = f"encode shard {number} with {codec.facts.name}"
+            jobs.append(Job("latents", identity, title, frozenset(), 0))
     planned = {job.key for job in jobs}
     for trial in trials:
-        title = f"train {trial.method.name} {trial.size.label} seed {trial.seed}"
-        needs = frozenset({("latents", plan.latents)} & planned)
+        title = f"train {system_name(trial.method)} on {trial.codec.facts.name}"
+        title += f" {trial.size.label} seed {trial.seed}"
+        needs = frozenset({("latents", shard.id) for shard in shards[trial.id]} & planned)
         jobs.append(Job("trials", trial.id, title, needs, 2))
     planned = {job.key for job in jobs}
     for evaluation in evaluations:

@@ -62,8 +62,8 @@ class Synthesizer:
         return Synthesis(samples, calls[0], seconds)
 
     def padding(self, rate: int) -> int:
-        """Return how many samples at `rate` the codec's last frame may add."""
-        return -(-self.codec.hop * rate // self.codec.facts.sample_rate) + 1
+        """Return how many samples at `rate` encoding and decoding may add."""
+        return -(-self.codec.padding * rate // self.codec.facts.sample_rate) + 1
 
     def inputs(self, reference: Samples, rate: int) -> Inputs:
         """Encode a reference and keep only what the method may see."""

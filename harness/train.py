@@ -12,7 +12,8 @@ from torch import nn
 
 from harness.batches import CropBatches
 from harness.config import TrainingConfig
-from harness.latents import Latents, Progress
+from harness.latents.files import Progress
+from harness.latents.read import Latents
 from harness.records import CurvePoint
 from methods.base import Batch, LatentSpace, Method
 

@@ -9,7 +9,8 @@ from safetensors.torch import load_file, save_file
 
 from harness.codecs.base import Codec
 from harness.errors import UserError
-from harness.latents import Latents, Progress, file_sha256
+from harness.latents.files import Progress, file_sha256
+from harness.latents.read import Latents
 from harness.plan import Evaluation, Plan, Trial
 from harness.provenance import now, provenance
 from harness.records import MethodFacts, TrialRecord
@@ -64,7 +65,7 @@ def describe(
     return TrialRecord(
         id=trial.id,
         method=trial.method,
-        codec=plan.codec,
+        codec=trial.codec.facts,
         data_size=trial.size,
         seed=trial.seed,
         training=plan.config.training.model_dump(),

@@ -18,8 +18,11 @@ from harness.codecs.loading import load_codec
 from harness.config import Config
 from harness.errors import UserError
 from harness.evaluations import evaluate, write_references
-from harness.latents import Latents, write_latents
-from harness.plan import Plan
+from harness.latents.read import Latents
+from harness.latents.remote import Remote
+from harness.latents.repair import open_or_rebuild
+from harness.latents.write import write_shard
+from harness.plan import Plan, PlannedCodec
 from harness.planner import make_plan
 from harness.scoring import score_evaluation
 from harness.store import Store
@@ -47,6 +50,8 @@ class Worker:
         self.device = "cuda" if config.compute.gpus_per_worker > 0 else "cpu"
         self.progress: tuple[int, int, float | None] = (0, 0, None)
         self.loaded: dict[str, Metric] = {}
+        self.codecs: dict[str, Codec] = {}
+        self.caches: dict[str, Latents] = {}
         self.jobs: dict[str, Callable[[str], None]] = {
             "preflight": self.preflight,
             "references": self.references,
@@ -61,15 +66,20 @@ class Worker:
         """The plan, made anew from the configuration: same files, same ids."""
         return make_plan(self.config)
 
-    @cached_property
-    def codec(self) -> Codec:
-        """The codec, loaded once."""
-        return load_codec(self.config.codec)
+    def codec(self, planned: PlannedCodec) -> Codec:
+        """Return a codec, loaded once."""
+        name = planned.facts.name
+        if name not in self.codecs:
+            self.codecs[name] = load_codec(planned.config)
+        return self.codecs[name]
 
-    @cached_property
-    def latents(self) -> Latents:
-        """The latent cache, its checksums verified once."""
-        return Latents(self.store.folder("latents", self.plan.latents))
+    def latents(self, planned: PlannedCodec) -> Latents:
+        """Return a codec's latent cache; its shards are verified when they are first used."""
+        name = planned.facts.name
+        if name not in self.caches:
+            codec, corpus = self.codec(planned), self.plan.splits.corpus
+            self.caches[name] = Latents(self.store, planned.cache, codec, corpus)
+        return self.caches[name]
 
     def do(self, kind: str, identity: str) -> Outcome:
         """Do one job; errors come back as an outcome, so that other jobs go on."""
@@ -105,22 +115,30 @@ class Worker:
         write_references(self.store, self.plan, split)
 
     def encode(self, identity: str) -> None:
-        """Commit the latents of all training and validation audio."""
-        splits = self.plan.splits
-        rows = splits.train + splits.valid
-        write_latents(self.store, identity, self.codec, splits.corpus, rows, self.report)
+        """Commit one shard of latents: staged from remote storage if it is there, else encoded."""
+        planned, shard = self.plan.shards[identity]
+        remote = Remote(self.config.latents.remote) if self.config.latents.remote else None
+        if remote and remote.get(self.store, identity):
+            return
+        corpus = self.plan.splits.corpus
+        write_shard(self.store, shard, planned.cache, self.codec(planned), corpus, self.report)
+        if remote:
+            remote.put(self.store, identity)
 
     def train(self, identity: str) -> None:
         """Train one trial."""
         trial = next(t for t in self.plan.trials if t.id == identity)
+        latents = self.latents(trial.codec)
+        open_or_rebuild(latents, self.plan.utterances(trial), self.report)
         train_trial(
-            self.store, self.plan, trial, self.codec, self.latents, self.report, self.device
+            self.store, self.plan, trial, self.codec(trial.codec), latents, self.report, self.device
         )
 
     def evaluate(self, identity: str) -> None:
         """Synthesize one evaluation's audio."""
         evaluation = next(e for e in self.plan.evaluations if e.id == identity)
-        evaluate(self.store, self.plan, evaluation, self.codec, self.report, self.device)
+        codec = self.codec(evaluation.codec)
+        evaluate(self.store, self.plan, evaluation, codec, self.report, self.device)
 
     def score(self, identity: str) -> None:
         """Score one evaluation."""

@@ -10,9 +10,11 @@ from typing import Any
 
 import pandas as pd
 
-from leaderboard.board import Board, System
+from leaderboard.board import Board
+from leaderboard.codecs import codec_of_row
 from leaderboard.compare import estimate
 from leaderboard.selection import Choice
+from leaderboard.systems import System
 
 COLUMNS = [
     "system", "method", "variant", "codec", "bitrate", "data_size", "nfe", "layers", "seed",
@@ -29,8 +31,9 @@ COSTS = (
 def long_table(board: Board) -> pd.DataFrame:
     """Return one row per system, split and metric, with the columns of `COLUMNS`.
 
-    `mean` is infinite, without an interval, where any value is; it is empty where nothing is
-    scored. Costs are measured once per evaluation and have no interval. Splits that only choose
+    `bitrate` is in bits per second: of the codes decoded for the anchor `codec`, Opus's own, else
+    the codec's. `mean` is infinite, without an interval, where any value is; it is empty where
+    nothing is scored. Costs are measured once per evaluation and have no interval. Splits that only choose
     an NFE are not here (see `selection_table`).
     """
     rows = [
@@ -79,8 +82,8 @@ def _facts(system: System, split: str) -> dict[str, Any]:
         "system": system.slug,
         "method": record.method.name,
         "variant": record.method.variant,
-        "codec": record.codec.name,
-        "bitrate": record.codec.bit_rate,
+        "codec": codec_of_row(record, system.codec),
+        "bitrate": system.bit_rate,
         "data_size": system.data_label,
         "nfe": record.nfe,
         "layers": record.layers,
@@ -96,15 +99,16 @@ def selection_table(choices: list[Choice]) -> pd.DataFrame:
         [
             {
                 "run": choice.run, "trial": choice.trial, "method": choice.label,
-                "data_size": choice.data_label, "seed": choice.seed, "split": choice.split,
+                "codec": choice.codec, "data_size": choice.data_label, "seed": choice.seed,
+                "split": choice.split,
                 "metric": choice.metric.name, "nfe": candidate.nfe, "mean": candidate.mean,
                 "chosen": candidate.nfe == choice.nfe,
             }
             for choice in choices
             for candidate in choice.candidates
         ],
-        columns=["run", "trial", "method", "data_size", "seed", "split", "metric", "nfe", "mean",
-                 "chosen"],
+        columns=["run", "trial", "method", "codec", "data_size", "seed", "split", "metric", "nfe",
+                 "mean", "chosen"],
     )  # fmt: skip
 
 

@@ -9,8 +9,8 @@ from pathlib import Path
 
 from harness.records import EvaluatedUtterance, ReferenceRecord
 from harness.store import Kind, Store
-from leaderboard.board import System
 from leaderboard.slugs import unique_slug
+from leaderboard.systems import System
 
 NO_LINKS = (errno.EXDEV, errno.EPERM, errno.EMLINK, errno.EOPNOTSUPP, errno.EACCES)
 

@@ -2,85 +2,26 @@
 
 from __future__ import annotations
 
-from collections import defaultdict
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from functools import cached_property
-from typing import Any
 
 import pandas as pd
 
 from harness.errors import UserError
 from harness.records import (
     SCORE_COLUMNS,
+    CodecFacts,
     EvaluationRecord,
     ReferenceRecord,
     RunRecord,
     ScoreRecord,
-    TrialRecord,
 )
 from harness.store import Kind, Store
 from leaderboard.metric_keys import MetricKey, metric_keys, metric_order
-from leaderboard.slugs import assign_slugs
+from leaderboard.systems import Scores, System, gather_systems
 
 STATUSES = ("scored", "not applicable", "missing")
-
-
-@dataclass(frozen=True)
-class Scores:
-    """One metric over one evaluation: the record, and its rows indexed by utterance."""
-
-    record: ScoreRecord
-    table: pd.DataFrame
-
-    @cached_property
-    def scored(self) -> pd.DataFrame:
-        """The rows that hold a value."""
-        return self.table[self.table["status"] == "scored"]
-
-    @cached_property
-    def rows(self) -> dict[str, dict[str, Any]]:
-        """Every row by its utterance."""
-        return {str(row["utterance"]): row for row in _row_dicts(self.table.reset_index())}
-
-    def count(self, status: str) -> int:
-        """Return how many rows have the status."""
-        return int((self.table["status"] == status).sum())
-
-
-@dataclass
-class System:
-    """What one leaderboard row is: a method, as trained once, at one NFE, on every split."""
-
-    slug: str
-    evaluations: dict[str, EvaluationRecord]
-    trial: TrialRecord | None
-    scores: dict[tuple[str, str], Scores] = field(default_factory=dict)
-
-    @property
-    def any(self) -> EvaluationRecord:
-        """One of its evaluations, for the facts they all share."""
-        return next(iter(self.evaluations.values()))
-
-    @property
-    def anchor(self) -> bool:
-        """Whether it is a non-trained system that bounds the scale."""
-        return self.any.method.kind == "anchor"
-
-    @property
-    def label(self) -> str:
-        """Its method and variant."""
-        method = self.any.method
-        return f"{method.name} ({method.variant})" if method.variant else method.name
-
-    @property
-    def data_label(self) -> str:
-        """Its data size, as the configuration calls it; empty for anchors."""
-        return self.any.data_size.label if self.any.data_size else ""
-
-    def scores_of(self, split: str, metric: MetricKey) -> Scores | None:
-        """Return its scores on a split by a metric, if they exist."""
-        return self.scores.get((split, metric.name))
 
 
 @dataclass(frozen=True)
@@ -115,14 +56,39 @@ class Board:
         return [metric for metric in self.metrics if metric.name in found]
 
     def systems_of(self, split: str) -> list[System]:
-        """Return the systems evaluated on the split, anchors first."""
+        """Return the systems evaluated on the split, codec by codec, anchors first."""
         return [system for system in self.systems if split in system.evaluations]
 
+    @cached_property
+    def codecs(self) -> dict[str, CodecFacts]:
+        """The codecs of the board by the name to show, in the runs' order."""
+        ordered = sorted(self.systems, key=lambda system: system.codec_free)
+        return {system.codec: system.any.codec for system in ordered}
+
+    @property
+    def several_codecs(self) -> bool:
+        """Whether pages must say which codec a system is of."""
+        return len(self.codecs) > 1
+
+    def title(self, system: System) -> str:
+        """Return a system's label, with its codec where the board holds several."""
+        needed = self.several_codecs and not system.codec_free
+        return f"{system.label} · {system.codec}" if needed else system.label
+
+    def coarse_of(self, system: System, split: str) -> System | None:
+        """Return the `coarse` to hold a system against: its codec's, if it has one alone."""
+        if system.codec_free and self.several_codecs:
+            return None
+        return self.anchor("coarse", split, system.codec)
+
     def anchor(self, name: str, split: str, codec: str) -> System | None:
-        """Return the named anchor of a codec on a split, if it was evaluated."""
+        """Return the named anchor of a codec on a split, of all its codes, if it was evaluated.
+
+        An anchor that no codec shapes (`copy`) is found beside every codec.
+        """
         for system in self.systems_of(split):
-            facts = system.any
-            if system.anchor and facts.method.name == name and facts.codec.name == codec:
+            fits = system.codec_free or system.codec == codec
+            if system.anchor and system.any.method.name == name and fits and not system.partial:
                 return system
         return None
 
@@ -148,7 +114,7 @@ def load_board(store: Store) -> Board:
         for name in _present(store, "scores", (i for run in runs for i in run.scores))
     ]
     keys = _split_keys(evaluations.values())
-    systems = _systems(store, evaluations, keys)
+    systems = gather_systems(store, evaluations, keys)
     metrics = metric_keys(scores)
     _attach(store, systems, keys, scores, metrics)
     chosen_on = {run.selection.split for run in runs if run.selection}
@@ -165,11 +131,6 @@ def load_board(store: Store) -> Board:
         gaps=_gaps(store, runs),
         references=_references(store, evaluations.values()),
     )
-
-
-def _row_dicts(table: pd.DataFrame) -> list[dict[str, Any]]:
-    names = [str(name) for name in table.columns]
-    return [dict(zip(names, row, strict=True)) for row in table.itertuples(index=False)]
 
 
 def _present(store: Store, kind: Kind, wanted: Iterable[str]) -> list[str]:
@@ -197,48 +158,6 @@ def _split_keys(evaluations: Iterable[EvaluationRecord]) -> dict[str, str]:
         record.id: f"{record.corpus}/{record.split}" if several else record.split
         for record in records
     }
-
-
-def _systems(
-    store: Store, evaluations: dict[str, EvaluationRecord], keys: dict[str, str]
-) -> list[System]:
-    groups: dict[tuple[str, ...], dict[str, EvaluationRecord]] = defaultdict(dict)
-    for name, record in evaluations.items():
-        identity = _system_identity(record)
-        other = groups[identity].setdefault(keys[name], record)
-        if other is not record:
-            # The same system scored anew, e.g. by newer code: a system of its own.
-            groups[(*identity, name)][keys[name]] = record
-    ordered = sorted(groups.values(), key=_system_order)
-    slugs = assign_slugs([next(iter(group.values())) for group in ordered])
-    return [
-        System(name, group, _trial(store, next(iter(group.values()))))
-        for name, group in zip(slugs, ordered, strict=True)
-    ]
-
-
-def _system_identity(record: EvaluationRecord) -> tuple[str, ...]:
-    method = record.method
-    parts = (method.name, method.variant, record.codec.sha256, record.trial or "", record.nfe)
-    return tuple(str(part) for part in (*parts, record.layers, record.seed, record.sample))
-
-
-_ANCHORS = ("copy", "prequantized", "codec", "coarse")
-
-
-def _system_order(
-    group: dict[str, EvaluationRecord],
-) -> tuple[bool, int, str, str, float, int, int]:
-    first = next(iter(group.values()))
-    method = first.method
-    rank = _ANCHORS.index(method.name) if method.name in _ANCHORS else len(_ANCHORS)
-    hours = first.data_size.hours if first.data_size else 0.0
-    is_method = method.kind != "anchor"
-    return is_method, rank, method.name, method.variant, -hours, first.nfe, first.seed or 0
-
-
-def _trial(store: Store, evaluation: EvaluationRecord) -> TrialRecord | None:
-    return store.trial(evaluation.trial) if evaluation.trial else None
 
 
 def _attach(

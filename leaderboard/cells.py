@@ -5,9 +5,9 @@ from __future__ import annotations
 import math
 from dataclasses import dataclass
 
-from leaderboard.board import Scores
 from leaderboard.metric_keys import MetricKey
 from leaderboard.statistics import Difference, Estimate
+from leaderboard.systems import Scores
 
 MINUS, TIMES, DASH = "\N{MINUS SIGN}", "\N{MULTIPLICATION SIGN}", "\N{EN DASH}"
 

@@ -6,18 +6,21 @@ import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from leaderboard.board import Board, Scores, System
+from leaderboard.board import Board
 from leaderboard.metric_keys import MetricKey
 from leaderboard.statistics import (
     LEVEL,
     Difference,
     Estimate,
+    combined_means,
+    combined_ratios,
     holm,
     mean_difference,
     mean_estimate,
     ratio_difference,
     ratio_estimate,
 )
+from leaderboard.systems import Scores, System
 
 ALPHA = 1 - LEVEL
 ANCHOR_ORDER = (
@@ -51,14 +54,40 @@ def paired(left: Scores, right: Scores, metric: MetricKey) -> Difference | None:
     return mean_difference(a["value"], b["value"], speakers)
 
 
-def top_tier(board: Board, split: str, metric: MetricKey) -> set[str]:
-    """Return the slugs of the best method and of those no paired test sets apart from it.
+def combined(terms: Sequence[tuple[float, Scores]], metric: MetricKey) -> Difference | None:
+    """Return the weighted sum of several systems' scores over the utterances all have scored.
 
-    Anchors do not compete. Tests are against the best alone, Holm-corrected over all of them.
+    None without such an utterance; for ratio metrics the sum is of errors over words.
     """
+    shared = terms[0][1].scored.index
+    for _, scores in terms[1:]:
+        shared = shared.intersection(scores.scored.index)
+    if shared.empty:
+        return None
+    shared = shared.sort_values()
+    tables = [scores.scored.loc[shared] for _, scores in terms]
+    weights = [weight for weight, _ in terms]
+    speakers = tables[0]["speaker"].tolist()
+    if metric.ratio:
+        return combined_ratios([(t["errors"], t["words"]) for t in tables], weights, speakers)
+    return combined_means([t["value"] for t in tables], weights, speakers)
+
+
+def top_tier(board: Board, split: str, metric: MetricKey) -> set[str]:
+    """Return the slugs of each codec's best method and of those no paired test sets apart from it.
+
+    Anchors do not compete, and nor do methods of different codecs: what they start from, and what
+    they can reach, differ. Tests are against the best alone, Holm-corrected over a codec's others.
+    """
+    tiers = (_tier(board, split, metric, codec) for codec in board.codecs)
+    return {slug for tier in tiers for slug in tier}
+
+
+def _tier(board: Board, split: str, metric: MetricKey, codec: str) -> set[str]:
     found: list[tuple[float, System, Scores]] = []
     for system in board.systems_of(split):
-        scores = None if system.anchor else system.scores_of(split, metric)
+        competes = not system.anchor and system.codec == codec
+        scores = system.scores_of(split, metric) if competes else None
         value = estimate(scores, metric) if scores else None
         if scores and value:
             found.append((value.mean if metric.higher_is_better else -value.mean, system, scores))
@@ -77,10 +106,9 @@ def top_tier(board: Board, split: str, metric: MetricKey) -> set[str]:
 
 
 @dataclass(frozen=True)
-class Contrast:
-    """One method minus coarse by one metric; `p_holm` is corrected over the split's table."""
+class Tested:
+    """A tested difference of one metric; `p_holm` is corrected over its table."""
 
-    system: System
     metric: MetricKey
     difference: Difference
     p_holm: float
@@ -101,6 +129,13 @@ class Contrast:
         return word if self.p_holm < ALPHA else f"{word} before correction only"
 
 
+@dataclass(frozen=True)
+class Contrast(Tested):
+    """One system minus coarse."""
+
+    system: System
+
+
 def side_of_zero(difference: Difference, metric: MetricKey) -> int:
     """Return 1 if the interval (or an infinite difference) favours the left side, -1, or 0."""
     sign = 1 if metric.higher_is_better else -1
@@ -115,13 +150,16 @@ def contrasts(board: Board, split: str, chosen: Sequence[System]) -> list[Contra
     """Contrast each chosen system with its codec's coarse anchor, by every metric of the split."""
     found: list[tuple[System, MetricKey, Difference]] = []
     for system in chosen:
-        coarse = board.anchor("coarse", split, system.any.codec.name)
+        coarse = board.coarse_of(system, split)
         for metric in board.metrics_of(split):
             test = _against(system, coarse, split, metric)
             if test:
                 found.append((system, metric, test))
     adjusted = holm([test.p for _, _, test in found])
-    return [Contrast(*entry, p) for entry, p in zip(found, adjusted, strict=True)]
+    return [
+        Contrast(metric, test, p, system)
+        for (system, metric, test), p in zip(found, adjusted, strict=True)
+    ]
 
 
 @dataclass(frozen=True)
@@ -145,7 +183,7 @@ class OrderCheck:
 def anchor_order(board: Board, split: str) -> list[OrderCheck]:
     """Check copy > prequantized >= codec > coarse on a split, by every metric, for each codec."""
     checks = []
-    for codec in dict.fromkeys(system.any.codec.name for system in board.systems_of(split)):
+    for codec in board.codecs:
         for metric in board.metrics_of(split):
             for left, sign, right in ANCHOR_ORDER:
                 a, b = (board.anchor(name, split, codec) for name in (left, right))
@@ -167,4 +205,4 @@ def against_coarse(
     board: Board, system: System, split: str, metric: MetricKey
 ) -> Difference | None:
     """Return the system minus its codec's coarse anchor."""
-    return _against(system, board.anchor("coarse", split, system.any.codec.name), split, metric)
+    return _against(system, board.coarse_of(system, split), split, metric)

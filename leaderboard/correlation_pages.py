@@ -7,13 +7,14 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from leaderboard.board import Board, System
+from leaderboard.board import Board
 from leaderboard.compare import estimate
 from leaderboard.correlation import Correlation, correlations
-from leaderboard.curve_pages import FigureFile
+from leaderboard.figures import FigureFile
 from leaderboard.metric_keys import MetricKey
 from leaderboard.plots import scatter_chart, write_themed
 from leaderboard.slugs import slug, unique_slug
+from leaderboard.systems import System
 
 MIN_SYSTEMS = 3
 
@@ -90,12 +91,17 @@ def _points(board: Board, split: str, metric: MetricKey, target: MetricKey) -> l
 
 def _line(metric: MetricKey, target: MetricKey, points: Sequence[_Point]) -> Line:
     usable = _finite(points)
-    clusters = [point.system.label for point in usable]
+    clusters = [_method(point.system) for point in usable]
     x, y = [point.x for point in usable], [point.y for point in usable]
     enough = len(usable) >= MIN_SYSTEMS
     coefficients = tuple(correlations(x, y, clusters)) if enough else ()
     infinite = len(points) - len(usable)
     return Line(metric, target, len(usable), len(set(clusters)), infinite, coefficients)
+
+
+def _method(system: System) -> str:
+    """Name what the bootstrap draws as one: an anchor's bit rates are not independent."""
+    return system.any.method.name if system.anchor else system.label
 
 
 def _figure(
@@ -105,9 +111,9 @@ def _figure(
     if len(usable) < MIN_SYSTEMS:
         return None
     # Methods without a finite point keep their place, so that colours agree between figures.
-    groups: dict[str, list[_Point]] = {point.system.label: [] for point in points}
+    groups: dict[str, list[_Point]] = {_method(point.system): [] for point in points}
     for point in usable:
-        groups[point.system.label].append(point)
+        groups[_method(point.system)].append(point)
     name = f"scatter-{unique_slug(split)}-{unique_slug(metric.name)}-{unique_slug(target.name)}"
     drawn = [(g, [p.x for p in ps], [p.y for p in ps]) for g, ps in groups.items()]
     write_themed(scatter_chart(drawn, f"{metric.label} ({metric.unit})", target.label), plots, name)

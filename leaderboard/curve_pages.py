@@ -1,4 +1,4 @@
-"""The curves page: scores over NFE and over hours of training data, and final losses."""
+"""The curves page: scores over NFE and over hours of training data."""
 
 from __future__ import annotations
 
@@ -8,23 +8,16 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from leaderboard.board import Board, System
+from leaderboard.board import Board
 from leaderboard.compare import estimate
+from leaderboard.figures import FigureFile, alt_text, axis_label, direction
 from leaderboard.metric_keys import MetricKey
-from leaderboard.plots import Axis, Series, learning_chart, line_chart, write_themed
+from leaderboard.plots import Axis, Series, line_chart, write_themed
 from leaderboard.slugs import slug, unique_slug
 from leaderboard.statistics import Estimate
+from leaderboard.systems import System
 
 LEVELS = ("prequantized", "codec", "coarse")
-
-
-@dataclass(frozen=True)
-class FigureFile:
-    """A figure in site/plots: NAME.svg and NAME-dark.svg, with a caption and alternative text."""
-
-    name: str
-    caption: str
-    alt: str
 
 
 @dataclass(frozen=True)
@@ -50,57 +43,14 @@ def curve_sections(board: Board, chosen: Sequence[System], plots: Path) -> list[
     return sections
 
 
-def loss_figures(board: Board, plots: Path) -> list[FigureFile]:
-    """Draw each method's final training and validation loss over hours; losses differ in kind."""
-    trials = {system.trial.id: system for system in board.systems if system.trial}
-    groups: dict[str, list[tuple[float, float, float]]] = defaultdict(list)
-    for system in trials.values():
-        trial = system.trial
-        if trial and trial.curve:
-            valid = [point.valid for point in trial.curve if point.valid is not None]
-            last = valid[-1] if valid else math.nan
-            groups[system.label].append((trial.data_size.hours, trial.curve[-1].train, last))
-    figures = []
-    for label, rows in sorted(groups.items()):
-        hours, train, last_valid = zip(*sorted(rows), strict=True)
-        lines = [Series("train, last step", hours, train)]
-        if any(map(math.isfinite, last_valid)):
-            lines.append(Series("valid, last", hours, last_valid))
-        name = f"loss-{unique_slug(label)}"
-        axis = Axis("hours of training audio", log=True)
-        write_themed(line_chart(lines, [], axis, "loss"), plots, name)
-        alt = _alt(f"Final loss of {label} over hours of training audio", lines, 3)
-        figures.append(FigureFile(name, f"{label}: final loss", alt))
-    return figures
-
-
-def learning_figure(system: System, plots: Path) -> FigureFile | None:
-    """Draw a trial's learning curve once, whichever of its systems asks first."""
-    trial = system.trial
-    if trial is None or not trial.curve:
-        return None
-    name = f"learning-{unique_slug(trial.id)}"
-    valid = [(point.step, point.valid) for point in trial.curve if point.valid is not None]
-    if not (plots / f"{name}.svg").exists():
-        svg = learning_chart(
-            [point.step for point in trial.curve], [point.train for point in trial.curve], valid
-        )
-        write_themed(svg, plots, name)
-    first, last = trial.curve[0], trial.curve[-1]
-    alt = f"Training loss from {first.train:.4g} at step {first.step} "
-    alt += f"to {last.train:.4g} at step {last.step}"
-    if valid:
-        alt += f"; validation loss {valid[-1][1]:.4g} at step {valid[-1][0]}"
-    return FigureFile(name, "Learning curve", f"{alt}.")
-
-
 def _nfe_figures(board: Board, split: str, metric: MetricKey, plots: Path) -> list[FigureFile]:
-    sweeps: dict[str, dict[str, list[System]]] = defaultdict(lambda: defaultdict(list))
+    sweeps: dict[tuple[str, str], dict[str, list[System]]] = defaultdict(lambda: defaultdict(list))
     for system in board.systems_of(split):
         if system.trial:
-            sweeps[system.label][_line_label(board, system)].append(system)
+            at = (board.title(system), system.codec)
+            sweeps[at][_line_label(board, system)].append(system)
     figures = []
-    for label, lines in sweeps.items():
+    for (label, codec), lines in sweeps.items():
         series = [
             line
             for name, systems in lines.items()
@@ -110,27 +60,33 @@ def _nfe_figures(board: Board, split: str, metric: MetricKey, plots: Path) -> li
             title = f"{metric.label} of {label} over NFE"
             axis = Axis("NFE (network calls)", log=True)
             prefix = f"nfe-{unique_slug(label)}"
-            figures.append(_figure(board, split, metric, series, plots, prefix, title, axis))
+            levels = _levels(board, split, metric, codec)
+            figures.append(_figure(split, metric, series, levels, plots, prefix, title, axis))
     return figures
 
 
 def _data_figures(
     board: Board, split: str, metric: MetricKey, chosen: Sequence[System], plots: Path
 ) -> list[FigureFile]:
-    lines: dict[str, list[System]] = defaultdict(list)
-    for system in chosen:
-        if split in system.evaluations:
-            lines[", ".join((system.label, *_repetition(board, system)))].append(system)
-    series = [
-        line
-        for name, systems in lines.items()
-        if (line := _series(name, systems, split, metric, over_nfe=False)).x
-    ]
-    if not series or max(len(line.x) for line in series) < 2:
-        return []
-    title = f"{metric.label} over hours of training audio"
-    axis = Axis("hours of training audio", log=True)
-    return [_figure(board, split, metric, series, plots, "data", title, axis)]
+    figures = []
+    for codec in board.codecs:
+        lines: dict[str, list[System]] = defaultdict(list)
+        for system in chosen:
+            if split in system.evaluations and system.codec == codec:
+                lines[", ".join((system.label, *_repetition(board, system)))].append(system)
+        series = [
+            line
+            for name, systems in lines.items()
+            if (line := _series(name, systems, split, metric, over_nfe=False)).x
+        ]
+        if series and max(len(line.x) for line in series) > 1:
+            apart = f"{metric.label} on {codec}" if board.several_codecs else metric.label
+            prefix = f"data-{unique_slug(codec)}" if board.several_codecs else "data"
+            title = f"{apart} over hours of training audio"
+            axis = Axis("hours of training audio", log=True)
+            levels = _levels(board, split, metric, codec)
+            figures.append(_figure(split, metric, series, levels, plots, prefix, title, axis))
+    return figures
 
 
 def _series(
@@ -154,45 +110,31 @@ def _series(
 
 
 def _figure(
-    board: Board,
     split: str,
     metric: MetricKey,
     series: Sequence[Series],
+    levels: Sequence[tuple[str, float]],
     plots: Path,
     prefix: str,
     title: str,
     axis: Axis,
 ) -> FigureFile:
-    arrow = "higher is better" if metric.higher_is_better else "lower is better"
     name = f"{prefix}-{unique_slug(split)}-{unique_slug(metric.name)}"
-    unit = f"{metric.label} ({metric.unit})" if metric.unit not in metric.label else metric.label
-    levels = _levels(board, split, metric)
-    write_themed(line_chart(series, levels, axis, unit), plots, name)
-    alt = _alt(f"{title}, split {split}, {arrow}", series, 3, levels)
-    return FigureFile(name, f"{title} ({arrow})", alt)
+    write_themed(line_chart(series, levels, axis, axis_label(metric)), plots, name)
+    alt = alt_text(f"{title}, split {split}, {direction(metric)}", series, 3, levels)
+    return FigureFile(name, f"{title} ({direction(metric)})", alt)
 
 
-def _levels(board: Board, split: str, metric: MetricKey) -> list[tuple[str, float]]:
+def _levels(board: Board, split: str, metric: MetricKey, codec: str) -> list[tuple[str, float]]:
+    """Return the anchors of one codec that bound the scale."""
     levels = []
-    for system in board.systems_of(split):
-        if system.anchor and system.any.method.name in LEVELS:
-            scores = system.scores_of(split, metric)
-            value = estimate(scores, metric) if scores else None
-            if value and math.isfinite(value.mean):
-                levels.append((system.slug, value.mean))
+    for name in LEVELS:
+        system = board.anchor(name, split, codec)
+        scores = system.scores_of(split, metric) if system else None
+        value = estimate(scores, metric) if scores else None
+        if value and math.isfinite(value.mean):
+            levels.append((name, value.mean))
     return levels
-
-
-def _alt(
-    title: str, series: Sequence[Series], digits: int, levels: Sequence[tuple[str, float]] = ()
-) -> str:
-    lines = [
-        f"{line.label}: "
-        + ", ".join(f"{y:.{digits}f} at {x:.3g}" for x, y in zip(line.x, line.y, strict=True))
-        for line in series
-    ]
-    lines += [f"{name}: {value:.{digits}f}" for name, value in levels]
-    return f"{title}. {'; '.join(lines)}."
 
 
 def _line_label(board: Board, system: System) -> str:
@@ -203,9 +145,9 @@ def _line_label(board: Board, system: System) -> str:
 
 
 def _repetition(board: Board, system: System) -> list[str]:
-    """Name the seed, sample and codec of a system, where the board holds several."""
+    """Name the seed and sample of a system, where the board holds several."""
     trained = [other.any for other in board.systems if other.trial]
     facts = system.any
     parts = [f"seed {facts.seed}"] if len({other.seed for other in trained}) > 1 else []
     parts += [f"sample {facts.sample}"] if len({other.sample for other in trained}) > 1 else []
-    return parts + ([facts.codec.name] if len({o.codec.name for o in trained}) > 1 else [])
+    return parts

@@ -6,11 +6,12 @@ from collections import Counter
 from dataclasses import dataclass
 
 from leaderboard.aggregate import COSTS
-from leaderboard.board import Board, System
-from leaderboard.cells import Cell, decimals, difference_text, p_text, score_cell, significant
+from leaderboard.board import Board
+from leaderboard.cells import DASH, Cell, decimals, difference_text, p_text, score_cell, significant
 from leaderboard.compare import (
     Contrast,
     OrderCheck,
+    Tested,
     anchor_order,
     contrasts,
     estimate,
@@ -19,6 +20,7 @@ from leaderboard.compare import (
 from leaderboard.metric_keys import MetricKey
 from leaderboard.selection import Choice, chosen_systems, full_size
 from leaderboard.slugs import slug
+from leaderboard.systems import System
 
 COST_LABELS = {
     "real_time_factor": ("RTF", "s per s"),
@@ -50,6 +52,7 @@ class Row:
 
     system: System
     chosen: bool
+    rate: Cell
     cells: tuple[Cell, ...]
     costs: tuple[Cell, ...]
 
@@ -67,6 +70,11 @@ class SplitTable:
     contrasts: tuple[tuple[System, tuple[Contrast | None, ...]], ...]
     contrast_count: int
     order: tuple[tuple[str, tuple[OrderCheck | None, ...]], ...]
+
+    @property
+    def several_rates(self) -> bool:
+        """Whether the systems stand for different bit rates."""
+        return len({row.rate.sort for row in self.rows if row.rate.sort}) > 1
 
     @property
     def one_voice(self) -> bool:
@@ -136,7 +144,14 @@ def _row(
                 usual=(column.rows, column.not_applicable),
             )
         )
-    return Row(system, chosen, tuple(cells), cost_cells(system, split))
+    return Row(system, chosen, _rate_cell(system), tuple(cells), cost_cells(system, split))
+
+
+def _rate_cell(system: System) -> Cell:
+    """Write a system's bit rate in kb/s; audio no codec touched has none."""
+    if system.codec_free and "bit_rate" not in system.any.method.params:
+        return Cell(DASH)
+    return Cell(f"{system.bit_rate / 1000:.3g}", sort=repr(system.bit_rate))
 
 
 def cost_cells(system: System, split: str) -> tuple[Cell, ...]:
@@ -176,12 +191,12 @@ def _order_matrix(
     )
 
 
-def contrast_lines(contrast: Contrast | OrderCheck) -> tuple[str, str]:
+def contrast_lines(contrast: Tested | OrderCheck) -> tuple[str, str]:
     """Write a comparison's difference and interval, for the templates."""
     return difference_text(contrast.difference, decimals(contrast.metric) + 1)
 
 
-def describe_p(contrast: Contrast) -> str:
+def describe_p(contrast: Tested) -> str:
     """Write the Holm-corrected p of a contrast, for the templates."""
     return p_text(contrast.p_holm)
 

@@ -86,6 +86,34 @@ def line_chart(
         return _svg(figure)
 
 
+def point_chart(
+    series: Sequence[Series],
+    levels: Sequence[tuple[str, float]],
+    marks: Sequence[tuple[float, str]],
+    x: str,
+    y: str,
+) -> str:
+    """Draw points with error bars, joined by thin lines, and horizontal levels.
+
+    `marks` (x, label) name places on the x axis, above the plot; a NaN bound draws no bar.
+    """
+    with _chart(6.4, 3.7) as (figure, axes):
+        figure.subplots_adjust(left=0.12, right=0.68, top=0.89, bottom=0.15)
+        for index, line in enumerate(series):
+            _draw_points(axes, line, index)
+        for index, (label, value) in enumerate(levels):
+            axes.axhline(value, color=MUTED, linewidth=1, linestyle=DASHES[1 + index % 3],
+                         label=plain(label))  # fmt: skip
+        for at, label in marks:
+            axes.annotate(plain(label), (at, 1), xycoords=("data", "axes fraction"), xytext=(0, 3),
+                          textcoords="offset points", ha="center", va="bottom", fontsize=8,
+                          color=MUTED)  # fmt: skip
+        axes.set_xlabel(plain(x))
+        axes.set_ylabel(plain(y))
+        axes.legend(loc="center left", bbox_to_anchor=(1.01, 0.5), handlelength=2.4)
+        return _svg(figure)
+
+
 def learning_chart(
     steps: Sequence[int], train: Sequence[float], valid: Sequence[tuple[int, float]]
 ) -> str:
@@ -142,7 +170,8 @@ def _draw(axes: Any, line: Series, index: int) -> None:
         line.x,
         line.y,
         color=color,
-        linestyle=DASHES[index % len(DASHES)],
+        # The ninth line has the first one's colour, so it must not have its dashes.
+        linestyle=DASHES[(index + index // len(SERIES)) % len(DASHES)],
         linewidth=1.5,
         marker=MARKERS[index % len(MARKERS)],
         markersize=4.5,
@@ -157,6 +186,18 @@ def _draw(axes: Any, line: Series, index: int) -> None:
         axes.fill_between(*zip(*bounded, strict=True), color=color, alpha=0.13, linewidth=0)
     elif bounded:
         axes.vlines(*bounded[0], color=color, linewidth=1)
+
+
+def _draw_points(axes: Any, line: Series, index: int) -> None:
+    color = SERIES[index % len(SERIES)]
+    style = {"color": color, "marker": MARKERS[index % len(MARKERS)], "markersize": 5}
+    axes.plot(line.x, line.y, linestyle=DASHES[(index + index // len(SERIES)) % len(DASHES)],
+              linewidth=1, label=plain(line.label), **style)  # fmt: skip
+    for at, low, high in zip(line.x, line.low, line.high, strict=True):
+        if math.isfinite(low) and math.isfinite(high):
+            axes.vlines(at, low, high, color=color, linewidth=1.2)
+            axes.plot([at, at], [low, high], linestyle="none", marker="_", markersize=5,
+                      color=color)  # fmt: skip
 
 
 def plain(label: str) -> str:

@@ -19,13 +19,23 @@ from leaderboard.aggregate import long_table, selection_table, write_tables
 from leaderboard.audio import AudioShelf
 from leaderboard.board import Board, load_board
 from leaderboard.cells import number, significant
+from leaderboard.codebook_pages import codebook_page
+from leaderboard.codec_pages import codec_rows, rate_sections
+from leaderboard.codecs import sizes_text
 from leaderboard.correlation_pages import correlation_sections
-from leaderboard.curve_pages import curve_sections, learning_figure, loss_figures
+from leaderboard.curve_pages import curve_sections
+from leaderboard.loss_pages import learning_figure, loss_figures
 from leaderboard.selection import Choice, choose, chosen_systems
 from leaderboard.system_pages import split_sections
 
 HERE = Path(__file__).parent
 MARKER = ".resynth-site"
+PAGES = [
+    ("index.html", "Leaderboard"),
+    ("curves.html", "Curves"),
+    ("correlations.html", "Correlations"),
+    ("codecs.html", "Codecs"),
+]
 
 
 def publish(store: Store, out: Path) -> None:
@@ -90,12 +100,19 @@ def build(board: Board, site: Path) -> None:
     choices = choose(board)
     write_tables(long_table(board), site / "data", "leaderboard")
     write_tables(selection_table(choices), site / "data", "selection")
-    environment = _environment(board)
+    study = codebook_page(board, chosen_systems(board, choices), plots)
+    if study:
+        write_tables(study.table, site / "data", "codebooks")
+    environment = _environment(board, study is not None)
     shelf = AudioShelf(board.store, site)
     _write_systems(environment, board, choices, shelf, plots)
     chosen = chosen_systems(board, choices)
     _write(environment, site, "curves.html", root="", losses=loss_figures(board, plots),
            sections=curve_sections(board, chosen, plots))  # fmt: skip
+    _write(environment, site, "codecs.html", root="", codecs=codec_rows(board),
+           sections=rate_sections(board, plots))  # fmt: skip
+    if study:
+        _write(environment, site, "codebooks.html", root="", study=study)
     _write(environment, site, "correlations.html", root="",
            sections=correlation_sections(board, plots))  # fmt: skip
     _write(environment, site, "index.html", root="", choices=choices,
@@ -116,7 +133,7 @@ def _write_systems(
         )  # fmt: skip
 
 
-def _environment(board: Board) -> Environment:
+def _environment(board: Board, study: bool) -> Environment:
     environment = Environment(
         loader=FileSystemLoader(HERE / "templates"),
         autoescape=True,
@@ -126,13 +143,14 @@ def _environment(board: Board) -> Environment:
     )
     environment.globals.update(
         board=board,
+        nav=[*PAGES, *([("codebooks.html", "Codebooks")] if study else [])],
         built=_built(),
         commits=_commits(board),
         latest=max(r.provenance.started for s in board.systems for r in s.evaluations.values()),
         contrast_lines=pages.contrast_lines,
         describe_p=pages.describe_p,
     )
-    environment.filters.update(significant=significant, number=number)
+    environment.filters.update(significant=significant, number=number, sizes=sizes_text)
     return environment
 
 

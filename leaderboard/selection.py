@@ -8,10 +8,11 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from leaderboard.board import Board, System
+from leaderboard.board import Board
 from leaderboard.compare import estimate
 from leaderboard.metric_keys import MetricKey
 from leaderboard.statistics import Estimate
+from leaderboard.systems import System
 
 
 @dataclass(frozen=True)
@@ -32,6 +33,7 @@ class Choice:
     split: str
     trial: str
     label: str
+    codec: str
     data_label: str
     seed: int | None
     nfe: int
@@ -74,9 +76,9 @@ def full_size(systems: Sequence[System]) -> list[System]:
     """Keep, of each method variant and codec, the systems trained on the most hours."""
     most: dict[tuple[str, str], float] = defaultdict(float)
     for system in systems:
-        key = (system.label, system.any.codec.sha256)
+        key = (system.label, system.codec)
         most[key] = max(most[key], _hours(system))
-    return [s for s in systems if _hours(s) == most[(s.label, s.any.codec.sha256)]]
+    return [s for s in systems if _hours(s) == most[(s.label, s.codec)]]
 
 
 def _hours(system: System) -> float:
@@ -116,6 +118,7 @@ def _choice(
         split,
         trial,
         system.label,
+        system.codec,
         system.data_label,
         system.any.seed,
         best.nfe,

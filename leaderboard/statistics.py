@@ -122,6 +122,48 @@ def ratio_difference(
     return _difference(delta, _ratio_influence(e, w) - _ratio_influence(f, v), speakers)
 
 
+def combined_means(
+    columns: Sequence[ArrayLike], weights: ArrayLike, speakers: Sequence[str]
+) -> Difference:
+    """Test sum_j weights_j mean(columns_j) over the same utterances, in the same order.
+
+    A linear contrast is the mean of one number per utterance, so it is paired by construction:
+    with `slope_weights` that number is the utterance's least-squares slope. Infinite values leave
+    no estimate.
+    """
+    table = np.stack([_checked(column, len(speakers)) for column in columns])
+    if np.isinf(table).any():
+        nan = float("nan")
+        infinite = int(np.isinf(table).any(0).sum())
+        return Difference(nan, nan, nan, nan, len(speakers), len(set(speakers)), infinite)
+    values: Floats = np.asarray(weights, dtype=np.float64) @ table
+    return _difference(float(values.mean()), values - values.mean(), speakers)
+
+
+def combined_ratios(
+    columns: Sequence[tuple[ArrayLike, ArrayLike]], weights: ArrayLike, speakers: Sequence[str]
+) -> Difference:
+    """Test sum_j weights_j R_j of ratios (errors, words) over the same utterances."""
+    counts = [_counts(e, w, len(speakers)) for e, w in columns]
+    c = np.asarray(weights, dtype=np.float64)
+    ratios = np.asarray([e.sum() / w.sum() for e, w in counts])
+    influence: Floats = c @ np.stack([_ratio_influence(e, w) for e, w in counts])
+    return _difference(float(c @ ratios), influence, speakers)
+
+
+def slope_weights(x: ArrayLike) -> Floats:
+    """Return the weights (J,) that turn y (J,) at x into its least-squares slope over x.
+
+    Raises ValueError unless x holds two different finite values.
+    """
+    at = np.asarray(x, dtype=np.float64)
+    centred: Floats = at - at.mean()
+    if not np.isfinite(at).all() or not (centred**2).sum() > 0:
+        raise ValueError(f"no slope over {at.tolist()}; it needs two different finite values")
+    weights: Floats = centred / (centred**2).sum()
+    return weights
+
+
 def holm(p_values: Sequence[float]) -> list[float]:
     """Adjust p-values by Holm's step-down method (Scand. J. Statist. 6(2), 1979).
 

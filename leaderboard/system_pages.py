@@ -7,11 +7,12 @@ from typing import Any
 
 from harness.records import EvaluatedUtterance
 from leaderboard.audio import AudioShelf
-from leaderboard.board import Board, System
+from leaderboard.board import Board
 from leaderboard.cells import DASH, Cell, decimals, difference_text, number, p_text, score_cell
 from leaderboard.compare import against_coarse, estimate
 from leaderboard.metric_keys import MetricKey
 from leaderboard.pages import cost_cells
+from leaderboard.systems import System
 
 
 @dataclass(frozen=True)
@@ -134,7 +135,7 @@ def _players(
     players = [(system.label, shelf.estimate(system, split, utterance))]
     if reference:
         players.append(("reference", shelf.reference(reference, utterance.id)))
-    coarse = board.anchor("coarse", split, record.codec.name)
+    coarse = board.coarse_of(system, split)
     if coarse and coarse is not system:
         same = (u for u in coarse.evaluations[split].utterances if u.id == utterance.id)
         players += [("coarse", shelf.estimate(coarse, split, other)) for other in same]

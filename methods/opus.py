@@ -25,8 +25,9 @@ DECODED = 48_000
 class Opus(Method):
     """The reference encoded and decoded by libopus at a constant bit rate.
 
-    "voip" filters out what lies below the voice, which shifts the phase of what stays and so costs
-    about 10 dB of SI-SNR; "audio" stays as close to the waveform as it can (both measured).
+    "audio", the default, stays as close to the waveform as it can. "voip" filters out what lies
+    below the voice, which shifts the phase of what stays: at 16 kb/s it has the same PESQ and
+    ESTOI, and about 10 dB less SI-SNR (measured on 3 utterances).
     """
 
     name: ClassVar[str] = "opus"
@@ -42,7 +43,7 @@ class Opus(Method):
         """Bit rate in b/s, and what libopus optimises for."""
 
         bit_rate: Annotated[int, Field(ge=6_000, le=64_000)] = 16_000
-        application: Literal["voip", "audio"] = "voip"
+        application: Literal["voip", "audio"] = "audio"
 
     def __init__(self, params: Params, space: LatentSpace, backbone: Backbone) -> None:
         super().__init__(params, space, backbone)
@@ -74,7 +75,7 @@ class Stream:
         return 8 * sum(map(len, self.packets))
 
 
-def encode(samples: Samples, rate: int, bit_rate: int, application: str = "voip") -> Stream:
+def encode(samples: Samples, rate: int, bit_rate: int, application: str = "audio") -> Stream:
     """Encode (T,) at `rate` Hz in frames of 20 ms at a constant `bit_rate` in b/s.
 
     A rate Opus does not take is resampled to 48 kHz first. Raises MethodError if libopus refuses.
@@ -108,8 +109,8 @@ def _frame(samples: Samples, start: int, rate: int) -> av.AudioFrame:
 def decode(stream: Stream, rate: int, length: int) -> Samples:
     """Decode to (length,) at `rate` Hz, aligned with what was encoded.
 
-    libopus drops the look-ahead that the header names from the front; what its last frame adds is cut
-    from the end. Raises MethodError if there is less than `length`.
+    libopus drops the look-ahead that the header names from the front; what its last frame adds is
+    cut from the end. Raises MethodError if there is less than `length`.
     """
     context = av.CodecContext.create("libopus", "r")
     context.extradata, context.sample_rate, context.layout = stream.header, DECODED, "mono"
@@ -117,7 +118,7 @@ def decode(stream: Stream, rate: int, length: int) -> Samples:
     frames = [f for packet in stream.packets for f in context.decode(av.Packet(packet))]
     frames += context.decode(None)
     whole = np.concatenate([frame.to_ndarray().reshape(-1) for frame in frames])
-    decoded = resample(whole.astype(np.float32) / 32768, DECODED, rate)
+    decoded = resample(whole.astype(np.float32) / np.float32(32768), DECODED, rate)
     if len(decoded) < length:
         raise MethodError(f"opus returned {len(decoded)} samples where {length} were encoded")
     return decoded[:length]

@@ -14,11 +14,13 @@ from numpy.typing import NDArray
 from pydantic import Field
 
 from harness.audio import resample
-from harness.codecs.tiny_codec import save_tiny
+from harness.codecs.catalog import codec_facts
 from harness.codecs.tiny import TinyModel, TinyShape
+from harness.codecs.tiny_codec import TinyCodec, load_tiny, save_decoder, save_tiny
 from harness.codecs.training import CodecTraining, Source, train_codec
-from harness.config import Strict
+from harness.config import CodecConfig, Strict
 from harness.data.corpus import Utterance
+from harness.data.embedded import ASSETS
 from harness.data.read import read_utterance
 from harness.data.registry import open_corpus
 from harness.errors import UserError
@@ -26,6 +28,7 @@ from harness.identity import audio_digest
 from harness.provenance import now, provenance
 
 REPORT_EVERY = 200
+EMBEDDED = ASSETS / "tiny.safetensors"
 
 
 class SourceConfig(Strict):
@@ -40,10 +43,11 @@ class SourceConfig(Strict):
 class CodecBuild(Strict):
     """What `resynth codec train` reads.
 
-    `encoder` names a tiny codec (or its weights file) whose encoder and codebooks are taken over.
+    With `decoder_only` the embedded codec's encoder and codebooks are taken over, frozen, and the
+    file holds the new decoder alone.
     """
 
-    encoder: str | None = None
+    decoder_only: bool = False
     sources: list[SourceConfig]
     training: CodecTraining = CodecTraining()
     threads: int = Field(default=2, ge=1)
@@ -72,7 +76,9 @@ def build_codec(config: CodecBuild, out: Path) -> None:
     shape = TinyShape()
     loaded = [load_source(source, shape.sample_rate) for source in config.sources]
     log = Log()
-    model = train_codec(shape, config.training, [source for source, _ in loaded], log)
+    taught = embedded_codec() if config.decoder_only else None
+    sources = [source for source, _ in loaded]
+    model = train_codec(shape, config.training, sources, log, taught.model if taught else None)
     record = {
         "trained_on": json.dumps(
             [f"{source.name} ({audio_digest(rows)})" for source, rows in loaded]
@@ -85,9 +91,17 @@ def build_codec(config: CodecBuild, out: Path) -> None:
         "provenance": provenance(started, time.monotonic() - clock).model_dump_json(),
     }
     try:
-        save_tiny(model, out, record)
+        if taught is None:
+            save_tiny(model, out, record)
+        else:
+            save_decoder(model, out, record, EMBEDDED)
     except OSError as error:
         raise UserError(f"{out}: cannot be written ({error.strerror})") from error
+
+
+def embedded_codec() -> TinyCodec:
+    """Load the embedded codec."""
+    return load_tiny(codec_facts(CodecConfig()), EMBEDDED)
 
 
 def load_source(config: SourceConfig, rate: int) -> tuple[Source, list[Utterance]]:

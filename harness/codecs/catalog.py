@@ -8,6 +8,7 @@ import pkgutil
 from collections.abc import Iterable
 from functools import cache
 from importlib.metadata import entry_points
+from pathlib import Path
 
 from harness.codecs import families
 from harness.codecs.family import Family
@@ -16,8 +17,10 @@ from harness.config import CodecConfig
 from harness.data.corpus import Utterance
 from harness.errors import UserError, nearest
 from harness.records import CodecFacts
+from methods.sources import trace
 
 GROUP = "resynth.codecs"
+CODECS = Path(__file__).parent
 
 
 @cache
@@ -62,6 +65,20 @@ def codec_facts(config: CodecConfig) -> CodecFacts:
         return family_of(config).facts(config)
     base = config.model_copy(update={"quantizer": None, "codebooks": None})
     return requantized_facts(config, family_of(base).facts(base))
+
+
+@cache
+def codec_sources(config: CodecConfig) -> tuple[Path, ...]:
+    """Return the files whose code turns audio into this codec's latents and back.
+
+    How a codec was trained is in its weights' hash, and not among them.
+    """
+    kind = type(family_of(config))
+    files = set(trace(Path(inspect.getfile(kind)), kind.__module__))
+    if config.quantizer is not None:
+        files |= set(trace(CODECS / "requantized.py", "harness.codecs.requantized"))
+    own = [p for p in files if CODECS in p.parents or CODECS.parent not in p.parents]
+    return tuple(sorted(own))
 
 
 def check_test_audio(config: CodecConfig, rows: Iterable[Utterance]) -> None:

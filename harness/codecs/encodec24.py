@@ -9,48 +9,46 @@ from pathlib import Path
 import torch
 from torch import Tensor
 
-from harness.codecs.base import Codec, Encoded
 from harness.codecs.official import EncodecModel, codebook_vectors
+from harness.codecs.rows import RowCodec
+from harness.codecs.weights import first_line
 from harness.errors import UserError
 from harness.records import CodecFacts
 
 
-class Encodec24(Codec):
-    """The official model; utterances of unequal length are run one by one, unpadded."""
+class Encodec24(RowCodec):
+    """The official model; it pads audio to whole frames itself, layer by layer."""
 
     def __init__(self, facts: CodecFacts, model: EncodecModel) -> None:
         super().__init__(facts)
         self.model = model
 
-    def encode_checked(self, wav: Tensor, lengths: Tensor | None) -> Encoded:
-        """See `Codec.encode`."""
-        counts = self.frame_counts(wav, lengths)
-        ends = [wav.shape[1]] * len(wav) if lengths is None else lengths.tolist()
-        rows = [
-            self.model.encoder(row[None, None, :end])[0].T
-            for row, end in zip(wav, ends, strict=True)
-        ]
-        z = torch.nn.utils.rnn.pad_sequence(rows, batch_first=True)
-        return Encoded(z, self.quantize(z), counts)
+    def encode_row(self, wav: Tensor) -> Tensor:
+        """See `RowCodec.encode_row`."""
+        z: Tensor = self.model.encoder(wav[None, None])
+        return z[0].T
 
-    def quantize(self, z: Tensor) -> Tensor:
-        """See `Codec.quantize`."""
+    def quantize_row(self, z: Tensor) -> Tensor:
+        """See `RowCodec.quantize_row`."""
         quantizer = self.model.quantizer.vq
-        codes: Tensor = quantizer.encode(z.transpose(1, 2), n_q=self.facts.codebooks)
-        return codes.transpose(0, 1)
+        codes: Tensor = quantizer.encode(z.T[None].contiguous(), n_q=self.facts.codebooks)
+        return codes[:, 0]
 
-    def decode(self, latent: Tensor, frames: Tensor | None = None) -> Tensor:
-        """See `Codec.decode`."""
-        counts = [latent.shape[1]] * len(latent) if frames is None else frames.tolist()
-        rows = [
-            self.model.decoder(row[None, :count].transpose(1, 2))[0, 0]
-            for row, count in zip(latent, counts, strict=True)
-        ]
-        return torch.nn.utils.rnn.pad_sequence(rows, batch_first=True)
+    def decode_row(self, latent: Tensor) -> Tensor:
+        """See `RowCodec.decode_row`."""
+        wav: Tensor = self.model.decoder(latent.T[None].contiguous())
+        return wav[0, 0]
 
     def codebooks(self) -> Sequence[Tensor]:
         """See `Codec.codebooks`."""
         return codebook_vectors(self.model.quantizer.vq, self.facts.codebooks)
+
+    def embed(self, codes: Tensor, first: int | None = None) -> Tensor:
+        """See `Codec.embed`; the model's own sum, which the decoder's input is bit for bit."""
+        kept = codes[:, :first]
+        self.check_codes(kept)
+        latent: Tensor = self.model.quantizer.decode(kept.transpose(0, 1))
+        return latent.transpose(1, 2)
 
 
 def load_encodec(facts: CodecFacts, path: Path) -> Encodec24:
@@ -60,7 +58,7 @@ def load_encodec(facts: CodecFacts, path: Path) -> Encodec24:
         model.load_state_dict(torch.load(path, map_location="cpu", weights_only=True))
     except (RuntimeError, AttributeError, TypeError, EOFError, pickle.UnpicklingError) as error:
         raise UserError(
-            f"{path}: does not hold EnCodec 24 kHz weights ({str(error).splitlines()[0]}); "
+            f"{path}: does not hold EnCodec 24 kHz weights ({first_line(error)}); "
             "download the official file again"
         ) from error
     return Encodec24(facts, model)

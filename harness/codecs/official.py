@@ -1,27 +1,14 @@
-"""The one place that imports the official `encodec` package.
-
-encodec 0.1.1 imports torchaudio for file reading and resampling alone, neither of which is used
-here. Where torchaudio is absent or cannot load (its registry wheel wants CUDA libraries), an empty
-module stands in for it during the import.
-"""
+"""The one place that imports the official `encodec` package."""
 
 from __future__ import annotations
 
-import sys
-import types
 from typing import Any
 
 import torch
 
+from harness.codecs.stand_in import without_torchaudio
 
-def _import_without_torchaudio() -> None:
-    try:
-        import torchaudio  # noqa: F401
-    except (ImportError, OSError):
-        sys.modules["torchaudio"] = types.ModuleType("torchaudio")
-
-
-_import_without_torchaudio()
+without_torchaudio()
 
 from encodec.model import EncodecModel  # noqa: E402
 from encodec.quantization.core_vq import ResidualVectorQuantization  # noqa: E402

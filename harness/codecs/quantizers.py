@@ -7,45 +7,77 @@ that names the base codec by its hash, the audio the fit saw, and what the fit m
 from __future__ import annotations
 
 import hashlib
-import json
+import struct
 from collections.abc import Set
 from pathlib import Path
+from typing import Literal
 
-from pydantic import ValidationError
+from pydantic import BaseModel, ConfigDict, Json, ValidationError
 
 from harness.codecs.family import limit_codebooks
 from harness.codecs.weights import check_sha256, safetensors_metadata
 from harness.config import CodecConfig
 from harness.errors import UserError
-from harness.records import CodecFacts, Refit
+from harness.records import CodecFacts, Provenance, Refit
+
+
+class QuantizerHeader(BaseModel):
+    """The metadata of a file of codebooks, all strings in the file.
+
+    `fitted_audio` are (id, first 16 digits of the sha256) of every utterance the fit saw;
+    `tensors_sha256` is of all that follows the safetensors header.
+    """
+
+    model_config = ConfigDict(frozen=True)
+
+    quantizer: Literal["refit"] = "refit"
+    base: str
+    base_sha256: str
+    sizes: Json[tuple[int, ...]]
+    refit: Json[Refit]
+    fitted_on: str
+    fitted_audio: Json[tuple[tuple[str, str], ...]]
+    tensors_sha256: str
+    provenance: Json[Provenance]
 
 
 def requantized_facts(config: CodecConfig, base: CodecFacts) -> CodecFacts:
     """Return the facts of a codec with other codebooks. `sha256` is of both files' hashes.
 
-    Raises UserError if the codebooks were fitted to another codec, or the file is none of ours.
+    Its name says how many codebooks there are where the base codec has another number. Raises
+    UserError if the codebooks were fitted to another codec, or the file is damaged or none of ours.
     """
     path = quantizer_path(config)
     header = read_quantizer(path)
-    check_sha256(path, base.sha256, header["base_sha256"], f"the codec '{config.name}' it fits is")
-    try:
-        refit = Refit.model_validate_json(header["refit"])
-        sizes = [int(size) for size in json.loads(header["sizes"])]
-    except (ValidationError, ValueError, TypeError) as error:
-        raise UserError(f"{path}: its header is damaged; make it again") from error
-    own = hashlib.sha256(path.read_bytes()).hexdigest()
+    check_sha256(path, base.sha256, header.base_sha256, f"the codec '{config.name}' it fits is")
+    data = path.read_bytes()
+    if hashlib.sha256(tensor_bytes(data)).hexdigest() != header.tensors_sha256:
+        raise UserError(f"{path}: its codebooks are damaged (their sha256 changed); make it again")
+    kept = header.refit.kept
+    if kept > base.codebooks:
+        raise UserError(
+            f"{path}: keeps {kept} codebooks of '{header.base}', and codec '{base.name}' has "
+            f"{base.codebooks}; configure the codec with at least {kept}"
+        )
     facts = CodecFacts.of(
-        sizes,
+        header.sizes,
         base.frame_rate,
-        name=f"{base.name}+{refit.label}",
+        name=f"{base.name}+{header.refit.label}",
         sample_rate=base.sample_rate,
         dimension=base.dimension,
-        sha256=hashlib.sha256(f"{base.sha256}{own}".encode()).hexdigest(),
+        sha256=hashlib.sha256(base.sha256.encode() + hashlib.sha256(data).digest()).hexdigest(),
         licence=base.licence,
-        trained_on=(*base.trained_on, f"codebooks: {header['fitted_on']}"),
-        refit=refit,
+        parallel_codebooks=base.parallel_codebooks if kept > 1 else 0,
+        trained_on=(*base.trained_on, f"codebooks: {header.fitted_on}"),
+        refit=header.refit,
     )
-    return limit_codebooks(config, facts)
+    return name_by_count(limit_codebooks(config, facts), facts.name, base.codebooks)
+
+
+def name_by_count(facts: CodecFacts, name: str, usual: int) -> CodecFacts:
+    """Return facts named alike for the same codebooks, whether cut from more or fitted so."""
+    suffix = "" if facts.codebooks == usual else f"-n{facts.codebooks}"
+    return facts.model_copy(update={"name": f"{name}{suffix}"})
 
 
 def quantizer_path(config: CodecConfig) -> Path:
@@ -59,7 +91,7 @@ def quantizer_path(config: CodecConfig) -> Path:
     return path
 
 
-def read_quantizer(path: Path) -> dict[str, str]:
+def read_quantizer(path: Path) -> QuantizerHeader:
     """Return the header of a file of codebooks. Raises UserError if it is not one."""
     try:
         metadata = safetensors_metadata(path)
@@ -70,12 +102,21 @@ def read_quantizer(path: Path) -> dict[str, str]:
             f"{path}: holds no refitted codebooks ({error}); make them with `resynth codec "
             "requantize`"
         ) from error
-    return metadata
+    try:
+        return QuantizerHeader.model_validate(metadata)
+    except ValidationError as error:
+        raise UserError(f"{path}: its header is damaged; make it again") from error
+
+
+def tensor_bytes(data: bytes) -> memoryview:
+    """Return what follows the header of a safetensors file: 8 bytes of its size, then JSON."""
+    (size,) = struct.unpack("<Q", data[:8])
+    return memoryview(data)[8 + size :]
 
 
 def quantizer_audio(config: CodecConfig) -> Set[str]:
     """Return the first 16 digits of the sha256 of the audio the codebooks were fitted to."""
     if config.quantizer is None:
         return frozenset()
-    files = json.loads(read_quantizer(quantizer_path(config))["fitted_audio"])
-    return frozenset(digest for _, digest in files)
+    header = read_quantizer(quantizer_path(config))
+    return frozenset(digest for _, digest in header.fitted_audio)

@@ -14,13 +14,23 @@ from harness.codecs.base import Codec, Encoded
 from harness.errors import UserError
 from harness.records import CodecFacts
 
+SCORES = {"cpu": 1 << 22, "cuda": 1 << 27}  # at once: 16 MB fit a cache, a GPU wants more
+
 
 class RequantizedCodec(Codec):
-    """`base` with other codebooks, all residual: each code is nearest to what those before left."""
+    """`base` with other codebooks (K, D), all residual: each quantizes what those before left.
 
-    def __init__(self, facts: CodecFacts, base: Codec, books: Sequence[Tensor]) -> None:
+    The first `kept` are the base codec's own and its own quantizer chooses their codes, so they
+    agree with the base codec's bit for bit. Where those run beside each other, as Mimi's semantic
+    codebook does, the refitted ones still quantize z less the embedding of the kept codes.
+    """
+
+    def __init__(
+        self, facts: CodecFacts, base: Codec, books: Sequence[Tensor], kept: int = 0
+    ) -> None:
         super().__init__(facts)
         self.base = base
+        self.kept = min(kept, len(books))
         self.books = nn.ParameterList(books)
 
     @property
@@ -28,17 +38,33 @@ class RequantizedCodec(Codec):
         """See `Codec.padding`."""
         return self.base.padding
 
+    def frame_counts(self, wav: Tensor, lengths: Tensor | None) -> Tensor:
+        """See `Codec.frame_counts`."""
+        return self.base.frame_counts(wav, lengths)
+
+    def check_audio(self, wav: Tensor) -> None:
+        """See `Codec.check_audio`."""
+        self.base.check_audio(wav)
+
     def encode_checked(self, wav: Tensor, lengths: Tensor | None) -> Encoded:
         """See `Codec.encode`."""
         encoded = self.base.encode_checked(wav, lengths)
-        return Encoded(encoded.z, self.quantize(encoded.z), encoded.frames)
+        return Encoded(encoded.z, self.requantize(encoded.z, encoded.codes), encoded.frames)
 
     def quantize(self, z: Tensor) -> Tensor:
         """See `Codec.quantize`."""
-        residual, codes = z, []
-        for book in self.books:
-            codes.append(nearest(residual, book))
-            residual = residual - book[codes[-1]]
+        return self.requantize(z, self.base.quantize(z) if self.kept else None)
+
+    def requantize(self, z: Tensor, base_codes: Tensor | None) -> Tensor:
+        """Return the codes (B, N, F) of z, the kept ones taken from the base codec's."""
+        codes: list[Tensor] = []
+        if base_codes is not None:
+            codes.extend(base_codes[:, : self.kept].unbind(1))
+        residual = z
+        for number, book in enumerate(self.books):
+            if number >= self.kept:
+                codes.append(nearest(residual, book))
+            residual = residual - book[codes[number]]
         return torch.stack(codes, dim=1)
 
     def decode(self, latent: Tensor, frames: Tensor | None = None) -> Tensor:
@@ -51,9 +77,15 @@ class RequantizedCodec(Codec):
 
 
 def nearest(x: Tensor, book: Tensor) -> Tensor:
-    """Return the index (...,) of the entry of `book` (K, D) nearest to each x (..., D)."""
-    scores = 2 * x @ book.T - book.square().sum(1)
-    return scores.argmax(-1)
+    """Return the index (...,) of the entry of `book` (K, D) nearest to each x (..., D).
+
+    Distances are computed in chunks, so that memory does not grow with the frames.
+    """
+    offset = -0.5 * book.square().sum(1)
+    rows = max(1, SCORES[x.device.type] // len(book))
+    chunks = x.reshape(-1, x.shape[-1]).split(rows)
+    codes = torch.cat([torch.addmm(offset, chunk, book.T).argmax(1) for chunk in chunks])
+    return codes.reshape(x.shape[:-1])
 
 
 def load_requantized(facts: CodecFacts, base: Codec, path: Path) -> RequantizedCodec:
@@ -66,4 +98,4 @@ def load_requantized(facts: CodecFacts, base: Codec, path: Path) -> RequantizedC
     for book, size in zip(books, facts.sizes, strict=True):
         if book.shape != (size, facts.dimension) or not torch.isfinite(book).all():
             raise UserError(f"{path}: its codebooks are not as its header says; make it again")
-    return RequantizedCodec(facts, base, books)
+    return RequantizedCodec(facts, base, books, facts.refit.kept if facts.refit else 0)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import json
 from collections.abc import Sequence
 from dataclasses import asdict
@@ -9,15 +10,17 @@ from pathlib import Path
 
 import torch
 from safetensors import SafetensorError
-from safetensors.torch import load_file, save_file
+from safetensors.torch import load_file, save
 from torch import Tensor
 
 from harness.codecs.base import Codec, Encoded, frame_mask
-from harness.codecs.families.tiny import read_header
+from harness.codecs.families.tiny import read_header, taught_by
 from harness.codecs.official import codebook_vectors
+from harness.codecs.packed import pack_state, unpack_state
 from harness.codecs.tiny import TinyModel, TinyShape
 from harness.errors import UserError
 from harness.records import CodecFacts
+from harness.store import atomic_write
 
 
 class TinyCodec(Codec):
@@ -52,11 +55,10 @@ class TinyCodec(Codec):
 
 
 def load_tiny(facts: CodecFacts, path: Path) -> TinyCodec:
-    """Load the tiny codec's float16 weights into float32."""
+    """Load a tiny codec into float32. Raises UserError if the file is not a whole one."""
     model = TinyModel(TinyShape(**json.loads(read_header(path)["shape"])))
     try:
-        state = {key: value.float() for key, value in load_file(path).items()}
-        missing, unexpected = model.load_state_dict(state, strict=False)
+        missing, unexpected = model.load_state_dict(read_state(path), strict=False)
     except (SafetensorError, RuntimeError) as error:
         raise UserError(
             f"{path}: does not fit the geometry it declares ({str(error).splitlines()[0]})"
@@ -68,6 +70,15 @@ def load_tiny(facts: CodecFacts, path: Path) -> TinyCodec:
             f"'{(needed + unexpected)[0]}'); train one with `resynth codec train`"
         )
     return TinyCodec(facts, model)
+
+
+def read_state(path: Path) -> dict[str, Tensor]:
+    """Return a checkpoint's tensors; a file of a decoder alone gets the rest from its `tiny`."""
+    encoder = taught_by(path)
+    if encoder is None:
+        return {key: value.float() for key, value in load_file(path).items()}
+    rest = {k: v for k, v in read_state(encoder).items() if not k.startswith("decoder.")}
+    return rest | unpack_state(load_file(path))
 
 
 def is_training_state(key: str) -> bool:
@@ -82,5 +93,19 @@ def save_tiny(model: TinyModel, path: Path, record: dict[str, str]) -> None:
         for key, value in model.state_dict().items()
         if not is_training_state(key)
     }
+    write(model, path, state, record)
+
+
+def save_decoder(model: TinyModel, path: Path, record: dict[str, str], encoder: Path) -> None:
+    """Write the decoder alone, at 6 bits; encoder and codebooks are those of the file `encoder`."""
+    state = {k: v for k, v in model.state_dict().items() if k.startswith("decoder.")}
+    digest = hashlib.sha256(encoder.read_bytes()).hexdigest()
+    write(model, path, pack_state(state), {"encoder_sha256": digest, **record})
+
+
+def write(
+    model: TinyModel, path: Path, state: dict[str, Tensor], record: dict[str, str]
+) -> None:
+    """Write a checkpoint by rename: there is a whole one or none."""
     shape = {"codec": "tiny", "shape": json.dumps(asdict(model.shape))}
-    save_file(state, path, {**shape, **record})
+    atomic_write(path, save(state, {**shape, **record}))

@@ -18,11 +18,21 @@ def verified_sha256(config: CodecConfig, path: Path, official: str | None = None
     `official` is the known hash or its first digits. Raises UserError if the file's differs from
     it, or from the configuration's `sha256`.
     """
-    with path.open("rb") as file:
-        found = hashlib.file_digest(file, "sha256").hexdigest()
+    found = file_sha256(path)
     check_sha256(path, found, official, "the official weights'")
     check_sha256(path, found, config.sha256, "codec.sha256")
     return found
+
+
+def file_sha256(path: Path) -> str:
+    """Return a file's sha256. Raises UserError if it cannot be read."""
+    try:
+        with path.open("rb") as file:
+            return hashlib.file_digest(file, "sha256").hexdigest()
+    except OSError as error:
+        raise UserError(
+            f"{path}: cannot be read as a file of weights ({error.strerror}); give another path"
+        ) from error
 
 
 def check_sha256(path: Path, found: str, expected: str | None, whose: str) -> None:
@@ -42,8 +52,7 @@ def fetch_verified(url: str, path: Path, digits: str, report: Report) -> Path:
     path.parent.mkdir(parents=True, exist_ok=True)
     part = path.with_name(f"{path.name}.part")
     download(url, part, report)
-    with part.open("rb") as file:
-        found = hashlib.file_digest(file, "sha256").hexdigest()
+    found = file_sha256(part)
     if not found.startswith(digits):
         part.unlink()
         raise UserError(
@@ -73,6 +82,13 @@ def safetensors_metadata(path: Path) -> dict[str, str]:
         if size > 1 << 26:
             raise ValueError("does not begin with a safetensors header")
         header = json.loads(file.read(size))
-    if not isinstance(header, dict):
+    metadata = header.get("__metadata__", {}) if isinstance(header, dict) else None
+    if not isinstance(metadata, dict):
         raise ValueError("does not begin with a safetensors header")
-    return dict(header.get("__metadata__", {}))
+    return metadata
+
+
+def first_line(error: Exception) -> str:
+    """Return the first line of an error's message, or its kind if it has none."""
+    lines = [line.strip() for line in str(error).splitlines() if line.strip()]
+    return lines[0].rstrip(".:") if lines else type(error).__name__

@@ -1,4 +1,4 @@
-"""`resynth codec info` and `train`."""
+"""`resynth codec info`, `fetch` and `train`."""
 
 from __future__ import annotations
 
@@ -9,21 +9,52 @@ from typing import Any
 
 from pydantic import ValidationError
 
-from harness.codecs.catalog import codec_facts
+from harness.codecs.catalog import codec_facts, family_of
 from harness.commands.output import print_json, print_table
 from harness.commands.running import find_config
 from harness.config import CodecConfig, explain, read_layers
+from harness.data.bars import progress_bars, reporter
 from harness.errors import UserError
 
 
 def info(options: Namespace) -> int:
     """Show a codec's facts."""
-    config = CodecConfig(name=options.name, weights=options.weights, bandwidth=options.bandwidth)
-    facts = codec_facts(config).model_dump(mode="json")
+    from harness.codecs.loading import load_codec
+
+    config = chosen_codec(options)
+    codec = load_codec(config)
+    facts = codec_facts(config).model_dump(mode="json", exclude_none=True)
+    facts["parameters"] = sum(p.numel() for p in codec.parameters())
+    facts["weights"] = str(family_of(config).weights(config))
     if options.json:
         print_json(facts)
     else:
-        print_table(("fact", "value"), list(facts.items()))
+        print_table(("fact", "value"), [(name, plain(value)) for name, value in facts.items()])
+    return 0
+
+
+def plain(value: Any) -> str:
+    """Return a fact's value as one line."""
+    if isinstance(value, list) and len(set(map(str, value))) == 1 and len(value) > 1:
+        return f"{value[0]} ({len(value)} times)"
+    return ", ".join(map(str, value)) if isinstance(value, list) else str(value)
+
+
+def chosen_codec(options: Namespace) -> CodecConfig:
+    """Return the codec that the arguments choose. Raises UserError for a value out of range."""
+    names = ("name", "weights", "bandwidth", "codebooks", "quantizer")
+    try:
+        return CodecConfig.model_validate({name: getattr(options, name) for name in names})
+    except ValidationError as error:
+        raise UserError(explain(error, CodecConfig)) from error
+
+
+def fetch(options: Namespace) -> int:
+    """Download a codec's official weights into their own cache."""
+    config = CodecConfig(name=options.name)
+    with progress_bars() as bars:
+        path = family_of(config).fetch(config, reporter(bars, f"codec {options.name}"))
+    print(f"{options.name}: {path}")
     return 0
 
 

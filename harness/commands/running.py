@@ -3,15 +3,19 @@
 from __future__ import annotations
 
 from argparse import Namespace
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
 from harness.commands.output import print_json, print_table
 from harness.config import CONFIGS, Config, load_config
+from harness.latents.forecast import Forecast, forecast
 from harness.plan import Plan, system_name
 from harness.planner import make_plan
 from harness.state import State, list_jobs, read_state
 from harness.store import Store
+
+UNITS = {"B": 0, "kB": 1, "MB": 2, "GB": 3, "TB": 4}
 
 
 def find_config(name: str) -> Path:
@@ -28,21 +32,25 @@ def plan(options: Namespace) -> int:
     root = Path(options.store or config.store)
     store = Store.open(root) if (root / "store.json").exists() else None
     state = read_state(found, store)
+    caches = forecast(found, store, options.hours)
     if options.json:
-        print_json(describe(found, state))
+        print_json(describe(found, state, caches))
     else:
         print_plan(found, state)
+        print_forecast(caches)
     return 0
 
 
-def describe(plan: Plan, state: State) -> dict[str, Any]:
+def describe(plan: Plan, state: State, caches: Sequence[Forecast]) -> dict[str, Any]:
     """Return a plan and its state as JSON values."""
     return {
         "name": plan.config.name,
-        "codec": plan.codec.model_dump(mode="json"),
+        "codecs": [codec.facts.model_dump(mode="json") for codec in plan.codecs],
+        "latents": [cache.as_dict() for cache in caches],
         "trials": [
             {
                 "id": t.id,
+                "codec": t.codec.facts.name,
                 "method": system_name(t.method),
                 "data_size": t.size.model_dump(),
                 "seed": t.seed,
@@ -53,6 +61,7 @@ def describe(plan: Plan, state: State) -> dict[str, Any]:
         "evaluations": [
             {
                 "id": e.id,
+                "codec": e.codec.facts.name,
                 "method": system_name(e.method),
                 "trial": e.trial.id if e.trial else None,
                 "nfe": e.nfe,
@@ -79,10 +88,13 @@ def describe(plan: Plan, state: State) -> dict[str, Any]:
 def print_plan(plan: Plan, state: State) -> None:
     """Print a plan as tables."""
     print(f"{plan.config.name}: {plan.config.title}")
-    print(f"codec {plan.codec.name}, {plan.codec.bit_rate / 1000:g} kb/s\n")
+    for codec in plan.codecs:
+        print(f"codec {codec.facts.name}, {codec.facts.bit_rate / 1000:g} kb/s")
+    print()
     trials = [
         (
             t.id,
+            t.codec.facts.name,
             system_name(t.method),
             t.size.label,
             f"{t.size.hours:.3f} h",
@@ -91,7 +103,7 @@ def print_plan(plan: Plan, state: State) -> None:
         )
         for t in plan.trials
     ]
-    print_table(("trial", "method", "data", "hours", "seed", "state"), trials)
+    print_table(("trial", "codec", "method", "data", "hours", "seed", "state"), trials)
     print()
     scores: dict[str, list[bool]] = {}
     for scoring in plan.scorings:
@@ -99,6 +111,7 @@ def print_plan(plan: Plan, state: State) -> None:
     rows = [
         (
             e.id,
+            e.codec.facts.name,
             system_name(e.method),
             e.trial.size.label if e.trial else "-",
             e.nfe,
@@ -108,7 +121,7 @@ def print_plan(plan: Plan, state: State) -> None:
         )
         for e in plan.evaluations
     ]
-    print_table(("evaluation", "method", "data", "nfe", "split", "state", "scores"), rows)
+    print_table(("evaluation", "codec", "method", "data", "nfe", "split", "state", "scores"), rows)
     jobs = len(list_jobs(plan, state))
     print(
         f"\n{len(plan.trials)} trials, {len(plan.evaluations)} evaluations, "
@@ -116,6 +129,40 @@ def print_plan(plan: Plan, state: State) -> None:
         if jobs
         else "\neverything is done"
     )
+
+
+def print_forecast(caches: Sequence[Forecast]) -> None:
+    """Print what the latent caches take on disk and to encode, beside what they did take."""
+    rows = [
+        (
+            cache.codec,
+            f"{cache.hours:,.3g} h",
+            cache.shards,
+            size_text(cache.bytes),
+            "after one shard" if cache.seconds is None else time_text(cache.seconds),
+            f"{cache.finished}",
+            f"{size_text(cache.measured_bytes)} ({size_text(cache.finished_bytes)} expected)",
+            time_text(cache.measured_seconds),
+        )
+        for cache in caches
+    ]
+    print()
+    head = ("latents", "audio", "shards", "disk", "encoding", "finished", "took", "encoded in")
+    print_table(head, rows)
+
+
+def size_text(count: float) -> str:
+    """Return bytes in a unit people read."""
+    unit = next((u for u in ("B", "kB", "MB", "GB") if abs(count) < 1000 ** (UNITS[u] + 1)), "TB")
+    return f"{count / 1000 ** UNITS[unit]:.3g} {unit}"
+
+
+def time_text(seconds: float) -> str:
+    """Return seconds in a unit people read."""
+    for unit, length in (("days", 86400), ("h", 3600), ("min", 60)):
+        if seconds >= 2 * length:
+            return f"{seconds / length:.1f} {unit}"
+    return f"{seconds:.1f} s"
 
 
 def mark(done: bool) -> str:

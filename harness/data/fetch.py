@@ -11,20 +11,12 @@ import os
 import shutil
 import tarfile
 import zlib
-from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 
 from rich.console import Console
-from rich.progress import (
-    BarColumn,
-    DownloadColumn,
-    Progress,
-    TextColumn,
-    TimeRemainingColumn,
-    TransferSpeedColumn,
-)
 
+from harness.data.bars import progress_bars, reporter
 from harness.data.download import BLOCK, Report, download
 from harness.errors import UserError, nearest
 
@@ -83,9 +75,9 @@ def fetch(archive: Archive, root: Path, console: Console | None = None) -> Path:
     part = root / f"{archive.url.rsplit('/', 1)[-1]}.part"
     try:
         root.mkdir(parents=True, exist_ok=True)
-        with _progress(console or Console(stderr=True)) as progress:
-            download(archive.url, part, _reporter(progress, f"{target.name}: download"))
-            check_md5(part, archive, _reporter(progress, f"{target.name}: checksum"))
+        with progress_bars(console) as progress:
+            download(archive.url, part, reporter(progress, f"{target.name}: download"))
+            check_md5(part, archive, reporter(progress, f"{target.name}: checksum"))
         _unpack(part, archive.folder, target)
         part.unlink()
     except OSError as error:
@@ -131,19 +123,3 @@ def _unpack(part: Path, folder: Path, target: Path) -> None:
         ) from error
     finally:
         shutil.rmtree(staging, ignore_errors=True)
-
-
-def _progress(console: Console) -> Progress:
-    return Progress(
-        TextColumn("{task.description}"),
-        BarColumn(),
-        DownloadColumn(),
-        TransferSpeedColumn(),
-        TimeRemainingColumn(),
-        console=console,
-    )
-
-
-def _reporter(progress: Progress, label: str) -> Callable[[int, int | None], None]:
-    task = progress.add_task(label, total=None)
-    return lambda done, total: progress.update(task, completed=done, total=total)

@@ -53,6 +53,7 @@ function board() {
   const form = document.getElementById("filters");
   const splits = [...document.querySelectorAll(".split")];
   const names = ["method", "data", "nfe", "q"];
+  if (form.elements.codec) names.unshift("codec");
   if (splits.length > 1) names.unshift("split");
   const initial = Object.fromEntries(names.map((name) => [name, form.elements[name].value]));
   let sorting = { sort: "", dir: "" };
@@ -91,6 +92,7 @@ function board() {
     const nfe = wanted.nfe === "chosen" ? row.dataset.chosen === "yes" : !wanted.nfe || row.dataset.nfe === wanted.nfe;
     return nfe
       && (!wanted.method || row.dataset.method === wanted.method)
+      && (!wanted.codec || row.dataset.codec === wanted.codec || row.dataset.codec === "") // others suit all
       && (!wanted.data || row.dataset.data === wanted.data)
       && wanted.q.split(/\s+/).every((word) => row.cells[0].textContent.toLowerCase().includes(word));
   }

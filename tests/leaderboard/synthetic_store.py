@@ -5,7 +5,9 @@ The record classes, the store and the files' formats are the real ones.
 
 from __future__ import annotations
 
+import hashlib
 import io
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -61,6 +63,12 @@ class Options:
     transcript: str = "please enter your number"
     unfinished: int = 0
     subsets: dict[str, int] = field(default_factory=dict)
+    codecs: tuple[CodecFacts, ...] = field(default_factory=lambda: (codec(),))
+    layers: tuple[int, ...] = ()  # the anchor `codec` from the first n codes
+    opus: tuple[int, ...] = ()  # bit rates
+    methods: dict[str, float] = field(default_factory=lambda: dict(METHODS))
+    # (system, codec, its number of codes decoded) -> what to add to the system's quality
+    effect: Callable[[str, CodecFacts, int], float] = lambda system, codec, count: 0.0
 
 
 def build_store(root: Path, options: Options | None = None) -> Store:
@@ -80,15 +88,9 @@ class _Builder:
     def build(self) -> Store:
         for split, count in self.options.splits.items():
             self._reference(split, count)
-        for name, quality in ANCHORS.items():
-            self._system(name, quality, None, 0)
-        for name, quality in METHODS.items():
-            for size in self.options.sizes:
-                trial = self._trial(name, size)
-                nfes = self.options.nfes if name == "bridge" else (_nfe(name),)
-                for nfe in nfes:
-                    gain = 0.02 * list(SIZES).index(size) - 0.01 * (nfe > 4)
-                    self._system(name, quality + gain, trial, nfe)
+        for index, facts in enumerate(self.options.codecs):
+            self.codec, self.prefix = facts, f"{index}-" if index else ""
+            self._codec_systems(first=index == 0)
         pending = tuple(f"pending{i}" for i in range(self.options.unfinished))
         run = RunRecord(
             id="synthetic",
@@ -100,6 +102,22 @@ class _Builder:
         )
         self.store.replace(run)
         return self.store
+
+    def _codec_systems(self, first: bool) -> None:
+        for name, quality in ANCHORS.items():
+            if first or name != "copy":
+                self._system(name, quality, None, 0)
+        for rate in self.options.opus if first else ():
+            self._system(f"opus/{rate}", 0.5 + rate / 1e5, None, 0)
+        for count in self.options.layers:
+            self._system(f"codec/{count}", ANCHORS["codec"], None, 0)
+        for name, quality in self.options.methods.items():
+            for size in self.options.sizes:
+                trial = self._trial(name, size)
+                nfes = self.options.nfes if name == "bridge" else (_nfe(name),)
+                for nfe in nfes:
+                    gain = 0.02 * list(SIZES).index(size) - 0.01 * (nfe > 4)
+                    self._system(name, quality + gain, trial, nfe)
 
     def _utterances(self, split: str) -> list[tuple[str, str]]:
         count = self.options.splits[split]
@@ -122,14 +140,14 @@ class _Builder:
             )  # fmt: skip
 
     def _trial(self, name: str, size: str) -> TrialRecord:
-        identity = f"trial-{name}-{size.strip('%')}"
+        identity = f"trial-{self.prefix}{_file(name)}-{size.strip('%')}"
         curve = tuple(
             CurvePoint(step=s, seconds=s / 10, train=1 + 3 / (1 + s / 50),
                        valid=1.2 + 3 / (1 + s / 50) if s % 100 == 0 else None)
             for s in range(10, 510, 10)
         )  # fmt: skip
         record = TrialRecord(
-            id=identity, method=self._method(name), codec=_codec(), seed=0,
+            id=identity, method=self._method(name), codec=self.codec, seed=0,
             data_size=DataSize(label=size, hours=SIZES[size], utterances=100, voices=5),
             training={"steps": 500}, parameters=1_400_000, frames=450_000, curve=curve,
             weights_sha256="ab" * 32, provenance=_provenance(),
@@ -138,20 +156,26 @@ class _Builder:
             write_record(folder, record)
         return record
 
-    def _method(self, name: str) -> MethodFacts:
-        anchor = name in ANCHORS
+    def _method(self, system: str) -> MethodFacts:
+        name, _, part = system.partition("/")
+        anchor = name in (*ANCHORS, "opus")
+        params: dict[str, Any] = {} if anchor else {"beta_max": 0.3}
+        if part:
+            key = {"codec": "first", "opus": "bit_rate"}.get(name, "target")
+            params[key] = part if key == "target" else int(part)
         return MethodFacts(
-            name=self.options.method_names.get(name, name), variant="",
+            name=self.options.method_names.get(name, name), variant="" if anchor else part,
             kind="anchor" if anchor else "method", summary=f"Synthetic {name}.",
             equation="q(X_t | X_0, X_1)", source="arXiv 2410.22448", target="z",
-            conditions_on=("x1",), params={} if anchor else {"beta_max": 0.3},
+            conditions_on=("reference",) if name in ("copy", "opus") else ("x1",), params=params,
             backbone={} if anchor else {"layers": 3, "width": 192},
         )  # fmt: skip
 
     def _system(self, name: str, quality: float, trial: TrialRecord | None, nfe: int) -> None:
+        quality += self.options.effect(name, self.codec, _layers(name) or self.codec.codebooks)
         for split in self.options.splits:
             size = trial.data_size.label.strip("%") if trial else "none"
-            identity = f"eval-{name}-{size}-{nfe}-{split}"
+            identity = f"eval-{self.prefix}{_file(name)}-{size}-{nfe}-{split}"
             rows = self._utterances(split)
             with self.store.commit("evaluations", identity) as folder:
                 for i in range(len(rows)):
@@ -175,7 +199,8 @@ class _Builder:
         )  # fmt: skip
         return EvaluationRecord(
             id=identity, trial=trial.id if trial else None, method=self._method(name),
-            codec=_codec(), data_size=trial.data_size if trial else None, nfe=nfe, layers=None,
+            codec=self.codec, data_size=trial.data_size if trial else None, nfe=nfe,
+            layers=_layers(name),
             seed=trial.seed if trial else None, sample=0, corpus="synthetic", split=split,
             sample_rate=16_000, reference=f"ref-{split}", counted_nfe=float(nfe),
             flops_per_second=2.1e8 * nfe, real_time_factor=0.011 + 0.004 * nfe,
@@ -226,6 +251,15 @@ class _Builder:
         return row | {"value": base + slope * quality + shared + noise * self.rng.normal() / 2}
 
 
+def _file(name: str) -> str:
+    return name.replace("/", "")
+
+
+def _layers(name: str) -> int | None:
+    name, _, part = name.partition("/")
+    return int(part) if name == "codec" and part else None
+
+
 def _nfe(name: str) -> int:
     return 7 if name == "coarse_to_fine" else 1
 
@@ -241,11 +275,15 @@ def _facts(name: str) -> dict[str, Any]:
     }  # fmt: skip
 
 
-def _codec() -> CodecFacts:
-    return CodecFacts(
-        name="tiny", sample_rate=24_000, frame_rate=75.0, codebooks=8, entries=1024, dimension=128,
-        bit_rate=6000.0, sha256="12" * 32, licence="Apache-2.0", trained_on=("noise",),
-    )  # fmt: skip
+def codec(
+    name: str = "tiny", sizes: tuple[int, ...] = (1024,) * 8, frame_rate: float = 75.0, **facts: Any
+) -> CodecFacts:
+    """Return facts of a codec that exists nowhere."""
+    base: dict[str, Any] = {
+        "sample_rate": 24_000, "dimension": 128, "licence": "Apache-2.0", "trained_on": ("noise",),
+        "sha256": hashlib.sha256(name.encode()).hexdigest(),
+    }  # fmt: skip
+    return CodecFacts.of(sizes, frame_rate, name=name, **(base | facts))
 
 
 def _provenance() -> Provenance:

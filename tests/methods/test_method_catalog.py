@@ -16,6 +16,7 @@ BUILT_IN = {
     "copy": (0, "anchor", ("reference",)),
     "prequantized": (0, "anchor", ("z",)),
     "codec": (0, "anchor", ("codes",)),
+    "opus": (0, "anchor", ("reference",)),
     "coarse": (0, "anchor", ("x1",)),
     "coarse_to_fine": ("N-1", "method", ("x1",)),
     "parallel_tokens": (1, "method", ("x1",)),

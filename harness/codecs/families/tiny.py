@@ -2,13 +2,19 @@
 
 from __future__ import annotations
 
+import hashlib
 import json
 from collections.abc import Set
 from pathlib import Path
 from typing import TYPE_CHECKING, ClassVar
 
 from harness.codecs.family import Family, limit_codebooks, refuse_options
-from harness.codecs.weights import given_weights, safetensors_metadata, verified_sha256
+from harness.codecs.weights import (
+    check_sha256,
+    given_weights,
+    safetensors_metadata,
+    verified_sha256,
+)
 from harness.config import CodecConfig
 from harness.data.embedded import ASSETS
 from harness.errors import UserError
@@ -33,6 +39,9 @@ class Tiny(Family):
         refuse_options(config, "bandwidth")
         path = self.weights(config)
         header = read_header(path)
+        digest = verified_sha256(config, path)
+        if taught_by(path) is not None:
+            digest = hashlib.sha256(f"{header['encoder_sha256']}{digest}".encode()).hexdigest()
         shape = json.loads(header["shape"])
         facts = CodecFacts.of(
             name=config.name,
@@ -40,7 +49,7 @@ class Tiny(Family):
             frame_rate=shape["sample_rate"] / shape["hop"],
             sizes=(shape["entries"],) * shape["codebooks"],
             dimension=shape["dimension"],
-            sha256=verified_sha256(config, path),
+            sha256=digest,
             licence="Apache-2.0",
             trained_on=tuple(json.loads(header["trained_on"])),
         )
@@ -56,6 +65,20 @@ class Tiny(Family):
         """See `Family.trained_audio`."""
         files = json.loads(read_header(self.weights(config))["trained_audio"])
         return frozenset(digest for _, digest in files)
+
+
+def taught_by(path: Path) -> Path | None:
+    """Return the tiny codec whose encoder and codebooks a file of a decoder alone goes with.
+
+    None for a whole codec. Raises UserError if the embedded codec is another one.
+    """
+    expected = read_header(path).get("encoder_sha256")
+    if expected is None:
+        return None
+    embedded = ASSETS / "tiny.safetensors"
+    found = hashlib.sha256(embedded.read_bytes()).hexdigest()
+    check_sha256(embedded, found, expected, f"the encoder that {path.name} was trained with")
+    return embedded
 
 
 def read_header(path: Path) -> dict[str, str]:

@@ -1,0 +1,90 @@
+"""Arguments of `resynth codec`."""
+
+from __future__ import annotations
+
+from argparse import ArgumentParser
+
+from harness.arguments.base import Parsers, add, add_group
+
+
+def add_codec_commands(groups: Parsers) -> None:
+    """Add codec info, fetch, evaluate, train, requantize."""
+    codec = add_group(groups, "codec", "look at and train codecs")
+    add_info(codec)
+    add_evaluate(codec)
+    add_training(codec)
+
+
+def add_choice(command: ArgumentParser) -> None:
+    """Add the arguments that choose a codec."""
+    command.add_argument("name", help="a codec, e.g. tiny, encodec, dac-24khz, mimi")
+    command.add_argument("--weights", help="weights (default: the codec's own place)")
+    command.add_argument("--bandwidth", type=float, help="EnCodec's bandwidth in kb/s")
+    command.add_argument("--codebooks", type=int, help="only the first so many codebooks")
+    command.add_argument("--quantizer", help="codebooks refitted by `resynth codec requantize`")
+
+
+def add_corpus(command: ArgumentParser, split: str) -> None:
+    """Add the arguments that choose audio."""
+    command.add_argument("--corpus", default="embedded", metavar="KIND", help="kind of corpus")
+    command.add_argument("--root", help="the corpus' folder")
+    command.add_argument(
+        "--option",
+        action="append",
+        default=[],
+        metavar="NAME=VALUE",
+        help="a loader's option (repeatable)",
+    )
+    command.add_argument("--split", default=split, help=f"split of the corpus (default: {split})")
+
+
+def add_info(codec: Parsers) -> None:
+    """Add info and fetch."""
+    info = add(
+        codec,
+        "info",
+        "codec:info",
+        "show a codec's geometry, bit rate, parameters, licence and hash",
+        "resynth codec info tiny",
+    )
+    add_choice(info)
+    info.add_argument("--json", action="store_true", help="print JSON")
+    fetch = add(
+        codec,
+        "fetch",
+        "codec:fetch",
+        "download a codec's weights from their official address, resuming",
+        "resynth codec fetch encodec",
+    )
+    fetch.add_argument("name", help="encodec, dac-16khz, dac-24khz, dac-44khz or mimi")
+
+
+def add_evaluate(codec: Parsers) -> None:
+    """Add evaluate."""
+    evaluate = add(
+        codec,
+        "evaluate",
+        "codec_evaluate:evaluate",
+        "measure a codec at every number of its codes, beside Opus",
+        "resynth codec evaluate tiny --utterances 20 --metrics estoi,pesq --out curve",
+    )
+    add_choice(evaluate)
+    add_corpus(evaluate, "test")
+    evaluate.add_argument("--utterances", type=int, help="a fixed, hashed subset of this size")
+    evaluate.add_argument("--metrics", metavar="A,B", help="default: every metric")
+    evaluate.add_argument("--store", help="store folder (default: runs/codec-NAME-CORPUS-SPLIT)")
+    evaluate.add_argument("--out", help="folder for rate_distortion.csv, .json and .svg")
+    evaluate.add_argument("--json", action="store_true", help="print JSON")
+
+
+def add_training(codec: Parsers) -> None:
+    """Add train."""
+    train = add(
+        codec,
+        "train",
+        "codec:train",
+        "train the tiny codec",
+        "resynth codec train configs/codec-tiny.yaml --out tiny.safetensors",
+    )
+    train.add_argument("config", help="a YAML file, or the name of one that ships")
+    train.add_argument("--out", required=True, help="weights file to write")

@@ -1,0 +1,85 @@
+"""`resynth codec evaluate`: a codec's rate-distortion curve beside Opus'."""
+
+from __future__ import annotations
+
+from argparse import Namespace
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from harness.codecs.catalog import codec_facts
+from harness.commands.codec import chosen_codec
+from harness.commands.output import print_json, print_table
+from harness.config import CodecConfig
+from harness.errors import UserError
+from metrics import registry
+from metrics.base import MetricError
+
+if TYPE_CHECKING:
+    from harness.rate_distortion import Report
+
+
+def evaluate(options: Namespace) -> int:
+    """Evaluate a codec at every number of its codes and print the curve."""
+    codec = chosen_codec(options).model_dump()
+    facts = codec_facts(CodecConfig.model_validate(codec))
+    metrics = chosen_metrics(options.metrics)
+    corpus = {
+        "kind": options.corpus,
+        "root": options.root,
+        "options": dict(pair(text) for text in options.option),
+    }
+    # Here, since these import torch: what was wrong above is said at once.
+    from harness import rate_distortion
+    from harness.codecs.evaluate import evaluate as measure
+    from harness.codecs.evaluate import make_config
+
+    config = make_config(facts, codec, corpus, options.split, options.utterances, metrics)
+    report = measure(config, facts, Path(options.store or config.store))
+    if options.out:
+        rate_distortion.write(report, Path(options.out))
+    if options.json:
+        print_json(rate_distortion.as_json(report))
+    else:
+        print_report(report)
+        if options.out:
+            print(f"open {Path(options.out) / 'rate_distortion.svg'}")
+    return 0
+
+
+def chosen_metrics(text: str | None) -> list[str]:
+    """Return the metrics of --metrics a,b, or every one there is."""
+    if text is not None:
+        names = [name.strip() for name in text.split(",")]
+        if not all(names):
+            raise UserError(f"--metrics {text}: write it as names separated by commas")
+        return names
+    try:
+        return list(registry.discover())
+    except MetricError as error:
+        raise UserError(str(error)) from error
+
+
+def pair(text: str) -> tuple[str, str]:
+    """Split NAME=VALUE."""
+    name, equals, value = text.partition("=")
+    if not equals:
+        raise UserError(f"--option {text}: write it as NAME=VALUE")
+    return name, value
+
+
+def print_report(report: Report) -> None:
+    """Print the table and what its columns mean."""
+    from harness.rate_distortion import header, printed
+
+    print(
+        f"codec {report.codec.name} on {report.corpus}, split {report.split}: "
+        f"{report.utterances} utterances, means with 95 % intervals\n"
+    )
+    print_table(header(report), printed(report))
+    print(
+        f"\nencoder RTF {report.encode_rtf:.3f}, decoder RTF {report.decode_rtf:.3f} "
+        f"({report.threads} thread(s), {report.processor})\n"
+        f"z MSE and dB: error of the first n codes, dB relative to z's variance "
+        f"({report.variance:.4g})\n"
+        "RTF: seconds of computing per second of audio, from codes (for Opus from audio) to audio"
+    )

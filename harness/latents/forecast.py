@@ -1,0 +1,93 @@
+"""What the latent caches of a plan will cost, beside what their finished shards did cost."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import asdict, dataclass
+from typing import Any
+
+from harness.latents.predict import (
+    expected_shards,
+    measured_encode_rtf,
+    predict_bytes,
+    predict_encode_seconds,
+)
+from harness.plan import Plan, PlannedCodec
+from harness.store import Store
+
+UTTERANCE_SECONDS = 12.3  # LibriSpeech's mean: what one utterance of a corpus not at hand may be
+
+
+@dataclass(frozen=True)
+class Forecast:
+    """One codec's cache. `seconds` is None until a shard of this codec has been measured.
+
+    `measured_bytes` and `measured_seconds` (of one worker) are of the `finished` shards alone,
+    which are expected to take `finished_bytes`.
+    """
+
+    codec: str
+    hours: float
+    shards: int
+    bytes: int
+    seconds: float | None
+    finished: int
+    finished_bytes: int
+    measured_bytes: int
+    measured_seconds: float
+
+    def as_dict(self) -> dict[str, Any]:
+        """Return the fields as JSON values."""
+        return asdict(self)
+
+
+def forecast(plan: Plan, store: Store | None, hours: float | None = None) -> list[Forecast]:
+    """Forecast every codec's cache: of the plan's own audio, or of so many hours of other audio."""
+    return [of_codec(plan, codec, store, hours) for codec in plan.codecs]
+
+
+def of_codec(plan: Plan, codec: PlannedCodec, store: Store | None, hours: float | None) -> Forecast:
+    """Forecast one codec's cache."""
+    kept, shards = plan.config.latents, codec.cache.shards
+    rows = [row for shard in shards for row in shard.rows]
+    seconds, utterances, count = sum(row.seconds for row in rows), len(rows), len(shards)
+    if hours is not None:
+        seconds, utterances = 3600 * hours, round(3600 * hours / UTTERANCE_SECONDS)
+        count = expected_shards(seconds, kept.shard_minutes)
+    size = predict_bytes(
+        codec.facts, seconds, utterances, count, codec.cache.precision, codec.cache.keep
+    )
+    rtf = measured_encode_rtf(store, codec.facts.sha256) if store else None
+    workers = plan.config.compute.workers
+    done = [shard for shard in shards if store and store.has("latents", shard.id)]
+    done_rows = [row for shard in done for row in shard.rows]
+    expected = predict_bytes(
+        codec.facts,
+        sum(row.seconds for row in done_rows),
+        len(done_rows),
+        len(done),
+        codec.cache.precision,
+        codec.cache.keep,
+    )
+    return Forecast(
+        codec=codec.facts.name,
+        hours=seconds / 3600,
+        shards=count,
+        bytes=size,
+        seconds=None if rtf is None else predict_encode_seconds(seconds, rtf, workers),
+        finished=len(done),
+        finished_bytes=expected,
+        measured_bytes=sum(folder_bytes(store, shard.id) for shard in done) if store else 0,
+        measured_seconds=sum(encode_seconds(store, shard.id) for shard in done) if store else 0.0,
+    )
+
+
+def folder_bytes(store: Store, identity: str) -> int:
+    """Return the size of a finished shard's files."""
+    return sum(path.stat().st_size for path in store.folder("latents", identity).iterdir())
+
+
+def encode_seconds(store: Store, identity: str) -> float:
+    """Return how long a finished shard took to encode."""
+    path = store.folder("latents", identity) / "record.json"
+    return float(json.loads(path.read_bytes())["encode_seconds"])
