@@ -16,10 +16,14 @@ from harness.data.corpus import Utterance
 from methods.sources import normalised_source
 
 HARNESS = Path(__file__).parent
-LATENT_SOURCES = sorted((HARNESS / "latents").glob("*.py"))
+LATENT_SOURCES = [
+    HARNESS / "audio.py",
+    *(HARNESS / "latents" / f"{name}.py" for name in ("arrays", "encode", "shard", "write")),
+]
 TRAINING_SOURCES = [
-    *(HARNESS / name for name in ("train.py", "batches.py", "space.py")),
     *LATENT_SOURCES,
+    HARNESS / "latents" / "read.py",
+    *(HARNESS / name for name in ("train.py", "batches.py", "space.py")),
 ]
 SYNTHESIS_SOURCES = [HARNESS / name for name in ("synthesize.py", "space.py", "audio.py")]
 

@@ -62,7 +62,7 @@ class Planner:
         facts, kept = codec_facts(config), self.config.latents
         cache = plan_cache(
             f"{facts.sha256} {facts.codebooks}",
-            source_digest([*LATENT_SOURCES, *codec_sources(config)]),
+            f"{source_digest([*LATENT_SOURCES, *codec_sources(config)])} {RESAMPLING_POLICY}",
             self.splits.train + self.splits.valid,
             kept.precision,
             kept.keep,

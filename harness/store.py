@@ -101,8 +101,9 @@ class Store:
     def commit(self, kind: Kind, identity: str) -> Iterator[Path]:
         """Yield a staging folder; on success it becomes the finished work under its id.
 
-        If the work exists already the staged copy is discarded: same id, same result. A full disk
-        is a UserError; whatever was staged is removed on any failure.
+        If the work exists already, or another process commits it in the same moment, the staged
+        copy is discarded: same id, same result. A full disk is a UserError; whatever was staged is
+        removed on any failure.
         """
         staged = self.staging / uuid.uuid4().hex
         target = self.folder(kind, identity)
@@ -113,6 +114,8 @@ class Store:
             if not target.exists():
                 staged.rename(target)
         except OSError as error:
+            if error.errno in (errno.EEXIST, errno.ENOTEMPTY) and self.has(kind, identity):
+                return
             if error.errno in (errno.ENOSPC, errno.EDQUOT):
                 raise UserError(
                     f"store {self.root}: the disk is full; free space and rerun"

@@ -33,8 +33,8 @@ def long_table(board: Board) -> pd.DataFrame:
 
     `bitrate` is in bits per second: of the codes decoded for the anchor `codec`, Opus's own, else
     the codec's. `mean` is infinite, without an interval, where any value is; it is empty where
-    nothing is scored. Costs are measured once per evaluation and have no interval. Splits that only choose
-    an NFE are not here (see `selection_table`).
+    nothing is scored. Costs are measured once per evaluation and have no interval. Splits that only
+    choose an NFE are not here (see `selection_table`).
     """
     rows = [
         row

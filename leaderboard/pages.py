@@ -151,7 +151,10 @@ def _rate_cell(system: System) -> Cell:
     """Write a system's bit rate in kb/s; audio no codec touched has none."""
     if system.codec_free and "bit_rate" not in system.any.method.params:
         return Cell(DASH)
-    return Cell(f"{system.bit_rate / 1000:.3g}", sort=repr(system.bit_rate))
+    owner = "its own" if system.codec_free else "its codec's"
+    count = system.any.layers
+    title = f"of its first {count} codes" if system.partial else f"{owner}, whole"
+    return Cell(f"{system.bit_rate / 1000:.3g}", sort=repr(system.bit_rate), title=title)
 
 
 def cost_cells(system: System, split: str) -> tuple[Cell, ...]:

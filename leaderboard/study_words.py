@@ -40,13 +40,12 @@ def _by_error(gap: Gap) -> str:
         return f"That the gap changes with quantization error is not shown: {size} per dB."
     caution = "" if test.p_holm < ALPHA else " (before correction only)"
     leader = side_of_zero(gap.overall, gap.metric)
-    towards = gap.left.label if test.gain > 0 else gap.right.label
+    sides = (gap.left.label, gap.right.label)
+    gainer, other = sides if test.gain > 0 else sides[::-1]
     sign = -1 if test.difference.mean < 0 else 1
     size = interval(test.difference, decimals(gap.metric) + 1, sign)
     if leader == 0:
-        return (
-            f"With each dB more quantization error the gap moves by {size} to {towards}{caution}."
-        )
+        return f"With each dB more quantization error {gainer} gains {size} on {other}{caution}."
     ahead = gap.left.label if leader > 0 else gap.right.label
     change = "grows" if leader == test.gain else "shrinks"
     return (

@@ -105,7 +105,7 @@ def batches(x: Tensor, size: int, generator: torch.Generator, epochs: int) -> It
     """Yield mini-batches (size, D); each epoch shows every frame once, in a new order."""
     for _ in range(epochs):
         order = torch.randperm(len(x), generator=generator).to(x.device)
-        for places in order.split(size):
+        for places in torch.split(order, size):
             yield x[places]
 
 

@@ -2,17 +2,23 @@
 
 from __future__ import annotations
 
+import hashlib
+import json
 from collections.abc import Sequence
 from pathlib import Path
 
 import torch
 from safetensors import SafetensorError
-from safetensors.torch import load_file
+from safetensors.torch import load_file, save
 from torch import Tensor, nn
 
 from harness.codecs.base import Codec, Encoded
+from harness.codecs.quantizers import QuantizerHeader, tensor_bytes
+from harness.data.corpus import Utterance
 from harness.errors import UserError
-from harness.records import CodecFacts
+from harness.identity import audio_digest
+from harness.records import CodecFacts, Provenance, Refit
+from harness.store import atomic_write
 
 SCORES = {"cpu": 1 << 22, "cuda": 1 << 27}  # at once: 16 MB fit a cache, a GPU wants more
 
@@ -83,7 +89,7 @@ def nearest(x: Tensor, book: Tensor) -> Tensor:
     """
     offset = -0.5 * book.square().sum(1)
     rows = max(1, SCORES[x.device.type] // len(book))
-    chunks = x.reshape(-1, x.shape[-1]).split(rows)
+    chunks = torch.split(x.reshape(-1, x.shape[-1]), rows)
     codes = torch.cat([torch.addmm(offset, chunk, book.T).argmax(1) for chunk in chunks])
     return codes.reshape(x.shape[:-1])
 
@@ -99,3 +105,36 @@ def load_requantized(facts: CodecFacts, base: Codec, path: Path) -> RequantizedC
         if book.shape != (size, facts.dimension) or not torch.isfinite(book).all():
             raise UserError(f"{path}: its codebooks are not as its header says; make it again")
     return RequantizedCodec(facts, base, books, facts.refit.kept if facts.refit else 0)
+
+
+def save_quantizer(
+    path: Path,
+    books: Sequence[Tensor],
+    refit: Refit,
+    base: CodecFacts,
+    audio: tuple[str, Sequence[Utterance]],
+    provenance: Provenance,
+) -> None:
+    """Write codebooks at once, complete or not at all. `audio` is what they were fitted to.
+
+    Raises UserError if the file cannot be written.
+    """
+    name, rows = audio
+    tensors = {f"codebook.{k}": book.float().contiguous() for k, book in enumerate(books)}
+    header = QuantizerHeader.model_validate(
+        {
+            "base": base.name,
+            "base_sha256": base.sha256,
+            "sizes": json.dumps([len(book) for book in books]),
+            "refit": refit.model_dump_json(),
+            "fitted_on": f"{name} ({audio_digest(rows)})",
+            "fitted_audio": json.dumps([(row.id, row.sha256[:16]) for row in rows]),
+            "tensors_sha256": hashlib.sha256(tensor_bytes(save(tensors))).hexdigest(),
+            "provenance": provenance.model_dump_json(),
+        }
+    )
+    data = save(tensors, header.model_dump(mode="json", round_trip=True))
+    try:
+        atomic_write(path, data)
+    except OSError as error:
+        raise UserError(f"{path}: cannot be written ({error.strerror})") from error

@@ -20,7 +20,6 @@ from fsspec.core import url_to_fs
 from harness.errors import UserError
 from harness.latents.files import file_sha256
 from harness.latents.shard import DamagedShard, damaged, parse_record, verify
-from harness.latents.write import commit_once
 from harness.store import Store
 
 
@@ -67,7 +66,7 @@ class Remote:
             record = parse_record(data, identity)
         except ValueError as error:
             raise self.damaged(identity, "record.json", "is not this shard's record") from error
-        with commit_once(store, identity) as folder:
+        with store.commit("latents", identity) as folder:
             for name, digest in record.sha256.items():
                 self.get_file(identity, name, digest, folder)
             (folder / "record.json").write_bytes(data)

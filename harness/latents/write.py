@@ -2,12 +2,10 @@
 
 from __future__ import annotations
 
-import errno
 import json
 import math
 import time
-from collections.abc import Iterator
-from contextlib import ExitStack, contextmanager
+from contextlib import ExitStack
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -56,7 +54,7 @@ def write_shard(
             f"cache holds at most {MOST_ENTRIES}; choose another codec"
         )
     started, clock = now(), time.monotonic()
-    with commit_once(store, shard.id) as folder:
+    with store.commit("latents", shard.id) as folder:
         tally = write_files(folder, shard, cache, codec, corpus, progress)
         seconds = time.monotonic() - clock
         record = ShardRecord(
@@ -73,17 +71,6 @@ def write_shard(
             provenance=provenance(started, seconds),
         )
         write_record(folder, record)
-
-
-@contextmanager
-def commit_once(store: Store, identity: str) -> Iterator[Path]:
-    """Like `store.commit`, when another process may commit the same shard in the same moment."""
-    try:
-        with store.commit("latents", identity) as folder:
-            yield folder
-    except OSError as error:
-        if error.errno not in (errno.EEXIST, errno.ENOTEMPTY) or not store.has("latents", identity):
-            raise
 
 
 def write_files(

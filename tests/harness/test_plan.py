@@ -67,11 +67,29 @@ def test_a_left_out_voice_is_in_neither_training_nor_validation() -> None:
     assert len(voices) == 4
 
 
+def test_several_codecs_are_an_axis_of_the_matrix() -> None:
+    one, two = make_plan(smoke()), make_plan(smoke(codec=[{}, {"codebooks": 4}]))
+    assert [codec.facts.name for codec in two.codecs] == ["tiny", "tiny-n4"]
+    assert two.codecs[1].facts.bit_rate == 3000.0
+    assert {t.id for t in one.trials} < {t.id for t in two.trials}
+    assert len(two.trials) == 2 * len(one.trials)
+    copies = [e for e in two.evaluations if e.method.name == "copy"]
+    assert len(copies) == 2  # one a split: the reference is the same beside every codec
+    assert len(two.evaluations) == 2 * len(one.evaluations) - len(copies)
+
+
+def test_how_latents_are_stored_is_part_of_a_trial() -> None:
+    before = {trial.id for trial in make_plan(smoke()).trials}
+    assert not before & {t.id for t in make_plan(smoke(latents={"precision": "bfloat16"})).trials}
+    assert before == {t.id for t in make_plan(smoke(latents={"shard_minutes": 5.0})).trials}
+
+
 def test_jobs_wait_for_what_they_need() -> None:
     plan = make_plan(smoke())
     jobs = {job.key: job for job in list_jobs(plan, read_state(plan, None))}
     trial = plan.trials[0]
-    assert jobs["trials", trial.id].needs == {("latents", plan.latents)}
+    shards = {("latents", shard.id) for shard in trial.codec.cache.shards}
+    assert jobs["trials", trial.id].needs == shards != set()
     evaluation = next(e for e in plan.evaluations if e.trial == trial)
     assert jobs["evaluations", evaluation.id].needs == {("trials", trial.id)}
     assert ("evaluations", evaluation.id) in jobs["scores", evaluation.id].needs
@@ -85,7 +103,7 @@ def test_jobs_wait_for_what_they_need() -> None:
         ({"methods": [{"name": "bridge", "nfe": [0]}]}, "does not support NFE 0"),
         ({"methods": [{"name": "bridge", "params": {"betamax": 1}}]}, "unknown key 'betamax'"),
         ({"methods": [{"name": "bridge", "params": {"beta_max": "x"}}]}, "key 'beta_max'"),
-        ({"methods": [{"name": "copy"}, {"name": "copy"}]}, "asks twice for 'copy nfe 0 on test'"),
+        ({"methods": [{"name": "copy"}, {"name": "copy"}]}, "asks twice for 'copy on tiny nfe 0"),
         ({"metrics": [{"name": "estoy"}]}, "metric 'estoy' does not exist; did you mean 'estoi'?"),
         ({"data_sizes": ["10 hours"]}, "data size '10 hours' is not understood"),
         ({"data_sizes": ["9h"]}, "is larger than the training corpus"),
@@ -99,7 +117,11 @@ def test_jobs_wait_for_what_they_need() -> None:
         ({"codec": {"name": "tinny"}}, "codec 'tinny' does not exist; did you mean 'tiny'?"),
         ({"codec": {"name": "tiny", "weights": "nowhere.safetensors"}}, "are absent"),
         ({"codec": {"name": "tiny", "weights": str(ROOT / "pyproject.toml")}}, "not a tiny codec"),
-        ({"codec": {"name": "tiny", "bandwidth": 6.0}}, "codec 'tiny' has one bit rate"),
+        ({"codec": {"codebooks": 9}}, "has 8 codebooks, 9 are asked for"),
+        ({"codec": {"sha256": "0123456789"}}, "codec.sha256 with 0123456789"),
+        ({"codec": [{"name": "tiny"}, {"name": "tiny"}]}, "'tiny' is listed twice"),
+        ({"codec": {"quantizer": "nowhere"}}, "quantizer nowhere is absent"),
+        ({"codec": {"name": "tiny", "bandwidth": 6.0}}, "has no option 'bandwidth'"),
     ],
 )
 def test_bad_input_is_one_clear_sentence(change: dict[str, Any], message: str) -> None:
@@ -112,7 +134,7 @@ def test_encodec_without_weights_says_where_to_put_them(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setenv("TORCH_HOME", str(tmp_path))
-    with pytest.raises(UserError, match=r"codec 'encodec': weights .* are absent; download"):
+    with pytest.raises(UserError, match=r"codec 'encodec': weights .* are absent; run `resynth codec fetch"):
         make_plan(smoke(codec={"name": "encodec"}))
 
 

@@ -105,3 +105,21 @@ def test_two_runs_cannot_write_one_store(tmp_path: Path) -> None:
         other.join()
     with Store(tmp_path).lock():
         pass
+
+
+def test_a_rival_that_commits_in_the_last_moment_wins(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    store, rename = Store.create(tmp_path), Path.rename
+
+    def late(self: Path, target: Path) -> Path:  # between the store's check and its rename
+        if not target.exists():
+            target.mkdir()
+            (target / "record.json").write_text("rival")
+        return rename(self, target)
+
+    monkeypatch.setattr(Path, "rename", late)
+    with store.commit("latents", "id") as folder:
+        (folder / "record.json").write_text("own")
+    assert (tmp_path / "latents" / "id" / "record.json").read_text() == "rival"
+    assert list(store.staging.iterdir()) == []

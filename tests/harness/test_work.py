@@ -76,6 +76,19 @@ def test_records_say_what_was_measured(done: Worker) -> None:
     assert trial.provenance.versions["torch"] == torch.__version__
 
 
+def test_a_damaged_shard_is_encoded_again_before_a_trial_reads_it(done: Worker) -> None:
+    trial = done.plan.trials[0]
+    shard = trial.codec.cache.shards[0]
+    path = done.store.folder("latents", shard.id) / "z.npy"
+    whole = path.read_bytes()
+    path.write_bytes(whole[:-100])
+    done.store.discard("trials", trial.id)
+    fresh = Worker(done.config, done.store.root, threads=1)  # another process would verify anew
+    outcome = fresh.do("trials", trial.id)
+    assert outcome.error is None, outcome.trace
+    assert path.read_bytes() == whole
+
+
 def test_training_and_synthesis_repeat_bit_for_bit(done: Worker, tmp_path: Path) -> None:
     again = Worker(tiny_config(), tmp_path, threads=1)
     store = Store.create(tmp_path)

@@ -1,0 +1,101 @@
+"""Cache, train, resynthesize and score with codecs of other rates, N, K and D than EnCodec's."""
+
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+from pystoi import stoi
+
+from harness.audio import read_audio
+from harness.codecs.loading import load_codec
+from harness.config import CodecConfig, TrainingConfig
+from harness.data.embedded import EmbeddedCorpus
+from harness.data.read import read_utterance
+from harness.latents.read import Latents
+from harness.latents.spec import plan_cache
+from harness.latents.write import write_shard
+from harness.space import trained_space
+from harness.store import Store
+from harness.synthesize import Synthesizer
+from harness.train import train
+from methods import catalog
+from methods.params import Backbone
+
+LIBRISPEECH = Path(__file__).resolve().parents[3] / "../shared/data/LibriSpeech"
+TRAINING = TrainingConfig(steps=3, batch_size=2, segment_seconds=0.5, warmup_steps=1)
+
+
+def silent(step: int, steps: int, loss: float | None) -> None:
+    """Progress that nobody watches."""
+
+
+@pytest.fixture(scope="module", params=["dac-44khz", "dac-24khz", "mimi"])
+def latents(
+    request: pytest.FixtureRequest,
+    saved: dict[str, Path],
+    tmp_path_factory: pytest.TempPathFactory,
+) -> Latents:
+    codec = load_codec(CodecConfig(name=request.param, weights=str(saved[request.param])))
+    corpus = EmbeddedCorpus()
+    rows = sorted(corpus.split("valid"), key=lambda row: row.seconds)[:3]
+    store = Store.create(tmp_path_factory.mktemp("store"))
+    cache = plan_cache("codec", "code", rows, "float16", "latents", shard_minutes=1.0)
+    for shard in cache.shards:
+        write_shard(store, shard, cache, codec, corpus, silent)
+    return Latents(store, cache, codec, corpus)
+
+
+@pytest.mark.parametrize("name", ["regression", "coarse_to_fine"])
+def test_methods_train_and_resynthesize_at_the_splits_rate(latents: Latents, name: str) -> None:
+    codec, corpus = latents.codec, latents.corpus
+    rows = list(latents.cache.home)
+    declaration = catalog.get(name)
+    kind = catalog.load(declaration)
+    space = trained_space(codec, latents, rows)
+    assert (space.count, space.dimension) == (codec.facts.codebooks, codec.facts.dimension)
+    backbone = Backbone(layers=1, width=32)
+    trained = train(
+        lambda space: kind(kind.Params(), space, backbone),
+        space,
+        latents,
+        rows,
+        rows,
+        TRAINING,
+        0,
+        silent,
+    )
+    assert np.isfinite([point.valid for point in trained.curve]).all()
+    nfe = catalog.default_nfe(declaration, codec.facts.codebooks)
+    row = next(row for row in corpus.split("valid") if row.id == rows[0])
+    reference = read_utterance(corpus, row)
+    made = Synthesizer(codec, trained.method, nfe, 0).run(row.id, reference, corpus.sample_rate)
+    assert made.samples.shape == reference.shape
+    assert np.isfinite(stoi(reference, made.samples, corpus.sample_rate, extended=True))
+
+
+@pytest.mark.parametrize("rate", [16_000, 24_000, 44_100])
+def test_every_length_fits_its_reference_at_any_rate(latents: Latents, rate: int) -> None:
+    """Whatever is left over of a frame, the estimate covers the reference and is cut to it."""
+    kind = catalog.load(catalog.get("codec"))
+    space = trained_space(latents.codec, latents, list(latents.cache.home))
+    whole = Synthesizer(latents.codec, kind(kind.Params(), space, Backbone()), 0, 0)
+    noise = np.random.default_rng(0).normal(size=rate).astype(np.float32) * np.float32(0.1)
+    for samples in (rate // 4, rate // 4 + 1, rate // 4 + 77, rate // 4 + 319, rate // 4 + 513):
+        made = whole.run("u", noise[:samples], rate)
+        assert made.samples.shape == (samples,)
+
+
+def test_codecs_at_other_rates_are_scored_against_one_reference(latents: Latents) -> None:
+    """Real speech at 16 kHz through the small codec and back has the speech's own samples."""
+    paths = sorted((LIBRISPEECH / "test-clean").rglob("*.flac"))
+    if not paths:
+        pytest.skip("LibriSpeech test-clean is not beside the repository")
+    reference, rate = read_audio(paths[0], paths[0].name, 16_000)
+    reference = reference[: 2 * rate]
+    kind = catalog.load(catalog.get("codec"))
+    space = trained_space(latents.codec, latents, list(latents.cache.home))
+    method = kind(kind.Params(), space, Backbone())
+    made = Synthesizer(latents.codec, method, 0, 0).run("u", reference, rate)
+    assert made.samples.shape == reference.shape
+    assert torch.isfinite(torch.from_numpy(made.samples)).all()
