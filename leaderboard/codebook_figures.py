@@ -16,7 +16,7 @@ from leaderboard.statistics import Estimate
 from leaderboard.study import Arm, Group, Refitted, StudySeries
 from leaderboard.systems import System
 
-ERROR = "quantization error (dB, of z's variance)"
+ERROR = "quantization error (dB relative to z's variance)"
 
 
 def error_figure(arm: Arm, refitted: Sequence[Refitted], plots: Path) -> FigureFile:

@@ -95,7 +95,7 @@ def refits(board: Board) -> list[Refitted]:
 
 
 def groups(board: Board, chosen: Sequence[System]) -> list[Group]:
-    """Return the study's series, each arm apart and each N apart.
+    """Return the study's series, each arm apart and each N apart, where a method was trained.
 
     Methods are taken at their chosen NFE and the most hours of training a group has; an anchor
     only from all N codes.
@@ -106,10 +106,11 @@ def groups(board: Board, chosen: Sequence[System]) -> list[Group]:
             count = board.codecs[name].codebooks
             at = (refitted.entries, refitted.refit.error_db[count - 1])
             members[refitted.arm, count][name] = at
-    return [
+    found = [
         Group(arm, count, _series(board, chosen, codecs))
         for (arm, count), codecs in sorted(members.items(), key=lambda e: (*e[0][0].rank, e[0][1]))
     ]
+    return [group for group in found if any(s.role != "anchor" for s in group.series)]
 
 
 def _series(

@@ -13,6 +13,7 @@ def add_codec_commands(groups: Parsers) -> None:
     add_info(codec)
     add_evaluate(codec)
     add_training(codec)
+    add_requantize(codec)
 
 
 def add_choice(command: ArgumentParser) -> None:
@@ -88,3 +89,36 @@ def add_training(codec: Parsers) -> None:
     )
     train.add_argument("config", help="a YAML file, or the name of one that ships")
     train.add_argument("--out", required=True, help="weights file to write")
+
+
+def add_requantize(codec: Parsers) -> None:
+    """Add requantize."""
+    refit = add(
+        codec,
+        "requantize",
+        "codec_requantize:requantize",
+        "refit a codec's codebooks to its z by k-means and measure what they lose",
+        "resynth codec requantize tiny --entries 512 --codebooks 8 --out k512.safetensors",
+    )
+    refit.add_argument("name", help="a codec, e.g. tiny, encodec, dac-24khz, mimi")
+    refit.add_argument("--weights", help="weights (default: the codec's own place)")
+    refit.add_argument("--entries", type=int, required=True, help="entries K of each codebook")
+    refit.add_argument("--codebooks", type=int, required=True, help="number of codebooks N")
+    refit.add_argument(
+        "--keep", type=int, default=0, help="hold the codec's own first so many codebooks"
+    )
+    refit.add_argument("--corpus", default="embedded", metavar="KIND", help="kind of corpus")
+    refit.add_argument("--root", help="the corpus' folder")
+    refit.add_argument(
+        "--option",
+        action="append",
+        default=[],
+        metavar="NAME=VALUE",
+        help="a loader's option (repeatable)",
+    )
+    refit.add_argument("--split", action="append", help="splits to fit to (default: train)")
+    refit.add_argument("--valid-split", action="append", help="splits to measure on (default: valid)")
+    refit.add_argument("--seed", type=int, default=0, help="seed of every draw (default: 0)")
+    refit.add_argument("--device", choices=("cpu", "cuda"), default="cpu", help="where to fit")
+    refit.add_argument("--out", required=True, help="file of codebooks to write")
+    refit.add_argument("--json", action="store_true", help="print JSON")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -231,3 +232,12 @@ def test_without_refitted_codebooks_there_is_no_page_and_no_link(tmp_path: Path)
     assert not (tmp_path / "site/data/codebooks.csv").exists()
     for path in (tmp_path / "site").rglob("*.html"):
         assert not any("codebooks" in url for url in Page(path).urls)
+
+
+def test_without_trained_methods_the_page_shows_the_quantizers_alone(tmp_path: Path) -> None:
+    options = study(Options(splits={"test": 4, "valid": 4}, metrics=("estoi",)))
+    options = replace(options, methods={}, codecs=options.codecs[:4])
+    publish(build_store(tmp_path / "store", options), tmp_path / "site")
+    words = text(tmp_path / "site/codebooks.html")
+    assert "No method trained on a refitted codec has been scored" in words
+    assert "Reconstruction from the first n codes" in words and "98.0 % used" in words

@@ -54,7 +54,7 @@ def test_it_leaves_something_to_resynthesise(tiny: Codec) -> None:
         spectrum = torch.stft(wav, 1280, 320, window=window, return_complex=True).abs()
         return (bank @ spectrum).clamp(min=1e-5).log()
 
-    for row in corpus.split("test")[:4]:
+    for row in corpus.split("test")[:2]:
         encoded = encode_utterance(tiny, corpus, row)
         target = log_mel(tiny.decode(encoded.z))
         for first in errors:
@@ -121,5 +121,5 @@ def test_options_it_does_not_have_are_refused() -> None:
         codec_facts(CodecConfig(bandwidth=6.0))
     with pytest.raises(UserError, match="has 8 codebooks, 9 are asked for"):
         codec_facts(CodecConfig(codebooks=9))
-    with pytest.raises(UserError, match="codec 'tyni' does not exist; did you mean 'tiny'"):
-        codec_facts(CodecConfig(name="tyni"))
+    with pytest.raises(UserError, match="codec 'encodc' does not exist; did you mean 'encodec'"):
+        codec_facts(CodecConfig(name="encodc"))
