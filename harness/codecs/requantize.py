@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import math
 import random
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import NamedTuple
 
@@ -121,25 +121,6 @@ def measure_quantization(codec: Codec, z: Tensor) -> Quantization:
         tuple(float((share > 0).double().mean()) for share in shares),
         tuple(float(torch.special.entr(share).sum()) / math.log(2) for share in shares),
     )
-
-
-def fit_family(
-    codec: Codec,
-    fitted: Frames,
-    held_out: Tensor,
-    arms: Sequence[Arm],
-    codebooks: int,
-    seed: int,
-    device: str,
-    report: Report,
-    settings: KMeansSettings = DEFAULTS,
-) -> Iterator[Quantizer]:
-    """Yield one quantizer of `codebooks` codebooks per arm, all fitted to the same frames.
-
-    Raises UserError as `fit_quantizer` does; what was yielded before stays good.
-    """
-    for arm in arms:
-        yield fit_quantizer(codec, fitted, held_out, arm, codebooks, seed, device, report, settings)
 
 
 def fit_quantizer(

@@ -122,7 +122,8 @@ def test_report_is_written_as_table_json_and_figure(report: Report, tmp_path: Pa
 
 def options(**changes: Any) -> Namespace:
     given = {
-        "name": "tiny", "weights": None, "bandwidth": None, "quantizer": None,
+        "name": "tiny", "weights": None, "bandwidth": None, "codebooks": None,
+        "quantizer": None,
         "corpus": "embedded", "root": None, "option": [], "split": "test", "utterances": 2,
         "metrics": ",".join(METRICS), "store": None, "out": None, "json": False,
     }  # fmt: skip

@@ -89,6 +89,35 @@ def test_a_damaged_shard_is_encoded_again_before_a_trial_reads_it(done: Worker) 
     assert path.read_bytes() == whole
 
 
+def test_shards_are_staged_from_remote_storage_instead_of_encoded(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    remote = {"remote": f"file://{tmp_path}/remote"}
+    config = Config.model_validate({**tiny_config().model_dump(), "latents": remote})
+    first, second = (Worker(config, Store.create(tmp_path / n).root, threads=1) for n in "ab")
+    shard = first.plan.codecs[0].cache.shards[0]
+    assert first.do("latents", shard.id).error is None
+    monkeypatch.setattr("harness.worker.write_shard", None)  # encoding would now fail
+    outcome = second.do("latents", shard.id)
+    assert outcome.error is None, outcome.trace
+    codes = [w.store.folder("latents", shard.id) / "codes.npy" for w in (first, second)]
+    assert codes[0].read_bytes() == codes[1].read_bytes()
+
+
+def test_training_from_codes_alone_equals_training_from_float32_latents(tmp_path: Path) -> None:
+    losses = []
+    for kept in ({"precision": "float32"}, {"keep": "codes"}):
+        config = Config.model_validate({**tiny_config().model_dump(), "latents": kept})
+        worker = Worker(config, Store.create(tmp_path / str(len(losses))).root, threads=1)
+        trial = worker.plan.trials[0]
+        for shard in trial.codec.cache.shards:
+            assert worker.do("latents", shard.id).error is None
+        outcome = worker.do("trials", trial.id)
+        assert outcome.error is None, outcome.trace
+        losses.append([point.train for point in worker.store.trial(trial.id).curve])
+    assert losses[0] == losses[1]
+
+
 def test_training_and_synthesis_repeat_bit_for_bit(done: Worker, tmp_path: Path) -> None:
     again = Worker(tiny_config(), tmp_path, threads=1)
     store = Store.create(tmp_path)

@@ -69,19 +69,20 @@ def test_methods_train_and_resynthesize_at_the_splits_rate(latents: Latents, nam
     reference = read_utterance(corpus, row)
     made = Synthesizer(codec, trained.method, nfe, 0).run(row.id, reference, corpus.sample_rate)
     assert made.samples.shape == reference.shape
-    for metric in (get("si_snr"), get("estoi")):
+    for metric in (get("si_snr")(), get("estoi")()):
+        metric.load()
         assert metric.facts.sample_rate == corpus.sample_rate
         pair = Utterance(row.id, reference, made.samples, None, row.sha256)
-        assert np.isfinite(metric().score(pair).value)
+        assert np.isfinite(metric.score(pair).value)
 
 
-@pytest.mark.parametrize("rate", [16_000, 24_000, 44_100])
+@pytest.mark.parametrize("rate", [16_000, 44_100])
 def test_every_length_fits_its_reference_at_any_rate(latents: Latents, rate: int) -> None:
     """Whatever is left over of a frame, the estimate covers the reference and is cut to it."""
     kind = catalog.load(catalog.get("codec"))
     space = trained_space(latents.codec, latents, list(latents.cache.home))
     whole = Synthesizer(latents.codec, kind(kind.Params(), space, Backbone()), 0, 0)
-    noise = np.random.default_rng(0).normal(size=rate).astype(np.float32) * np.float32(0.1)
-    for samples in (rate // 4, rate // 4 + 1, rate // 4 + 77, rate // 4 + 319, rate // 4 + 513):
+    noise = np.random.default_rng(0).normal(size=rate // 4).astype(np.float32) * np.float32(0.1)
+    for samples in (rate // 8, rate // 8 + 1, rate // 8 + 315, rate // 8 + 513):
         made = whole.run("u", noise[:samples], rate)
         assert made.samples.shape == (samples,)

@@ -100,9 +100,7 @@ def test_audio_shorter_than_a_frame_is_refused(codec: Codec, wav: torch.Tensor) 
 
 
 @pytest.mark.parametrize("value", [float("nan"), float("inf")])
-def test_audio_that_is_not_finite_is_refused(
-    codec: Codec, wav: torch.Tensor, value: float
-) -> None:
+def test_audio_that_is_not_finite_is_refused(codec: Codec, wav: torch.Tensor, value: float) -> None:
     broken = wav.clone()
     broken[0, -1] = value
     with pytest.raises(UserError, match=f"'{codec.facts.name}': the audio holds NaN or infinite"):

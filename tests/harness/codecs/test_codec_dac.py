@@ -119,8 +119,6 @@ def test_another_rate_is_another_codec(saved: dict[str, Path]) -> None:
     with pytest.raises(UserError, match=r"config\.json: is of a codec at 24000 Hz, 'dac-16khz'"):
         codec_facts(CodecConfig(name="dac-16khz", weights=str(saved["dac-24khz"])))
     with pytest.raises(UserError, match="has no option 'bandwidth'"):
-        codec_facts(
-            CodecConfig(name="dac-16khz", weights=str(saved["dac-16khz"]), bandwidth=6.0)
-        )
+        codec_facts(CodecConfig(name="dac-16khz", weights=str(saved["dac-16khz"]), bandwidth=6.0))
     with pytest.raises(UserError, match="has 4 codebooks, 5 are asked for"):
         codec_facts(CodecConfig(name="dac-16khz", weights=str(saved["dac-16khz"]), codebooks=5))

@@ -38,9 +38,10 @@ def test_it_agrees_with_the_official_model_bit_for_bit(
 ) -> None:
     official = encodec_model(bandwidth)
     assert official.target_bandwidths == list(CODEBOOKS)
-    assert official.quantizer.get_num_quantizers_for_bandwidth(
-        official.frame_rate, bandwidth
-    ) == CODEBOOKS[bandwidth]
+    assert (
+        official.quantizer.get_num_quantizers_for_bandwidth(official.frame_rate, bandwidth)
+        == CODEBOOKS[bandwidth]
+    )
     check_parity(saved["encodec"], official, bandwidth)
 
 
@@ -110,9 +111,7 @@ def test_a_pickle_that_would_run_code_is_refused(tmp_path: Path, way: str) -> No
 
 
 @pytest.mark.parametrize("content", ["other tensors", "list", "half", "text", "empty"])
-def test_other_weights_are_refused(
-    saved: dict[str, Path], tmp_path: Path, content: str
-) -> None:
+def test_other_weights_are_refused(saved: dict[str, Path], tmp_path: Path, content: str) -> None:
     path = tmp_path / "other.th"
     if content == "other tensors":
         torch.save({"a": torch.zeros(1)}, path)

@@ -28,7 +28,9 @@ def copied(saved: dict[str, Path], name: str, place: Path, **settings: object) -
     return CodecConfig(name=name, weights=str(folder))
 
 
-def into_cache(saved: dict[str, Path], name: str, cache: Path, published: str | None = None) -> Path:
+def into_cache(
+    saved: dict[str, Path], name: str, cache: Path, published: str | None = None
+) -> Path:
     """Lay a folder out as the hub's cache does and return the weights' blob."""
     digest = hashlib.sha256((saved[name] / "model.safetensors").read_bytes()).hexdigest()
     repository = cache / f"models--{REPOSITORIES[name]}"
