@@ -126,13 +126,11 @@ class TinyModel(nn.Module):
         s = self.shape
         pieces = torch.fft.irfft(spectrum, n=s.window, dim=-1) * self.window
         count = pieces.shape[1]
-        length = (count - 1) * s.hop + s.window
-        weight = mask * self.window**2
-
-        def fold(x: Tensor) -> Tensor:
-            columns = x.transpose(1, 2)
-            return F.fold(columns, (1, length), (1, s.window), stride=(1, s.hop)).flatten(1)
-
+        size = (1, (count - 1) * s.hop + s.window)
+        wave = F.fold(pieces.transpose(1, 2), size, (1, s.window), stride=(1, s.hop)).flatten(1)
+        square = (self.window**2)[None, None]
+        real = mask.transpose(1, 2).to(square.dtype)
+        weight = F.conv_transpose1d(real, square, stride=s.hop).flatten(1)
         margin = (s.window - s.hop) // 2
         inner = slice(margin, margin + count * s.hop)
-        return fold(pieces)[:, inner] / fold(weight)[:, inner].clamp(min=1e-8)
+        return wave[:, inner] / weight[:, inner].clamp(min=1e-8)

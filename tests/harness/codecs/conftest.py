@@ -13,6 +13,12 @@ from harness.codecs.loading import load_codec
 from harness.config import CodecConfig
 
 
+@pytest.fixture(scope="session", autouse=True)
+def one_thread() -> None:
+    """Small models gain nothing from more, and wait for them on a busy machine."""
+    torch.set_num_threads(1)
+
+
 @pytest.fixture(scope="session")
 def saved(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Path]:
     """Where each codec's weights lie. Tests copy a folder before they change it."""

@@ -38,7 +38,7 @@ def into_cache(
     for folder in (snapshot, repository / "blobs", repository / "refs"):
         folder.mkdir(parents=True)
     (repository / "refs" / "main").write_text("0123abc")
-    blob = repository / "blobs" / (published or digest)
+    blob = repository / "blobs" / digest
     shutil.copy(saved[name] / "model.safetensors", blob)
     (snapshot / "model.safetensors").symlink_to(Path("../../blobs") / blob.name)
     shutil.copy(saved[name] / "config.json", snapshot)
@@ -82,7 +82,7 @@ def test_absent_weights_say_how_to_get_them(
     monkeypatch.setenv("HF_HUB_CACHE", str(tmp_path))
     with pytest.raises(UserError, match="run `resynth codec fetch mimi`, or give a folder"):
         codec_facts(CodecConfig(name="mimi"))
-    with pytest.raises(UserError, match="give an existing path as codec.weights"):
+    with pytest.raises(UserError, match=r"give an existing path as codec\.weights"):
         codec_facts(CodecConfig(name="mimi", weights=str(tmp_path / "none")))
 
 

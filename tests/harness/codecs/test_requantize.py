@@ -17,7 +17,6 @@ from harness.codecs.requantize import (
     Arm,
     Frames,
     Quantizer,
-    fit_family,
     fit_quantizer,
     measure_quantization,
     plain_facts,
@@ -56,8 +55,7 @@ def held_out(tiny: Codec) -> torch.Tensor:
 @pytest.fixture(scope="module")
 def family(tiny: Codec, fitted: Frames, held_out: torch.Tensor) -> dict[str, Quantizer]:
     arms = [Arm(64), Arm(256), Arm(64, 1)]
-    found = fit_family(tiny, fitted, held_out, arms, 5, 0, "cpu", quiet)
-    return {arm.label: one for arm, one in zip(arms, found, strict=True)}
+    return {a.label: fit_quantizer(tiny, fitted, held_out, a, 5, 0, "cpu", quiet) for a in arms}
 
 
 def write(path: Path, one: Quantizer, base: CodecFacts, rows: tuple[object, ...]) -> CodecConfig:
