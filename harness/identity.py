@@ -48,4 +48,3 @@ def file_digest(path: Path) -> str:
 def audio_digest(rows: Sequence[Utterance]) -> str:
     """Return an id of utterances: their ids, audio hashes and, for segments, their place."""
     return digest([[r.id, r.sha256, r.channel, r.start, r.stop, r.transcript] for r in rows])
-

@@ -117,7 +117,9 @@ def add_requantize(codec: Parsers) -> None:
         help="a loader's option (repeatable)",
     )
     refit.add_argument("--split", action="append", help="splits to fit to (default: train)")
-    refit.add_argument("--valid-split", action="append", help="splits to measure on (default: valid)")
+    refit.add_argument(
+        "--valid-split", action="append", help="splits to measure on (default: valid)"
+    )
     refit.add_argument("--seed", type=int, default=0, help="seed of every draw (default: 0)")
     refit.add_argument("--device", choices=("cpu", "cuda"), default="cpu", help="where to fit")
     refit.add_argument("--out", required=True, help="file of codebooks to write")

@@ -7,7 +7,7 @@ point group `resynth.codecs`.
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from collections.abc import Set
+from collections.abc import Mapping, Set
 from pathlib import Path
 from typing import TYPE_CHECKING, ClassVar
 
@@ -21,9 +21,15 @@ if TYPE_CHECKING:
 
 
 class Family(ABC):
-    """One or more codecs that share their code. Subclasses are made without arguments."""
+    """One or more codecs that share their code. Subclasses are made without arguments.
+
+    `encode_rtf` is, by name, the seconds that one CPU core of the machine we develop on (AMD
+    EPYC) takes to read and encode a second of audio: a first guess, until a store holds
+    measurements of its own.
+    """
 
     names: ClassVar[tuple[str, ...]]
+    encode_rtf: ClassVar[Mapping[str, float]] = {}
 
     @abstractmethod
     def weights(self, config: CodecConfig) -> Path:

@@ -103,9 +103,7 @@ def save_decoder(model: TinyModel, path: Path, record: dict[str, str], encoder: 
     write(model, path, pack_state(state), {"encoder_sha256": digest, **record})
 
 
-def write(
-    model: TinyModel, path: Path, state: dict[str, Tensor], record: dict[str, str]
-) -> None:
+def write(model: TinyModel, path: Path, state: dict[str, Tensor], record: dict[str, str]) -> None:
     """Write a checkpoint by rename: there is a whole one or none."""
     shape = {"codec": "tiny", "shape": json.dumps(asdict(model.shape))}
     atomic_write(path, save(state, {**shape, **record}))

@@ -139,7 +139,7 @@ def print_forecast(caches: Sequence[Forecast]) -> None:
             f"{cache.hours:,.3g} h",
             cache.shards,
             size_text(cache.bytes),
-            "after one shard" if cache.seconds is None else time_text(cache.seconds),
+            "unknown" if cache.seconds is None else f"{time_text(cache.seconds)} ({cache.basis})",
             f"{cache.finished}",
             f"{size_text(cache.measured_bytes)} ({size_text(cache.finished_bytes)} expected)",
             time_text(cache.measured_seconds),

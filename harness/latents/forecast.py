@@ -6,6 +6,7 @@ import json
 from dataclasses import asdict, dataclass
 from typing import Any
 
+from harness.codecs.catalog import family_of
 from harness.latents.predict import (
     expected_shards,
     measured_encode_rtf,
@@ -20,10 +21,12 @@ UTTERANCE_SECONDS = 12.3  # LibriSpeech's mean: what one utterance of a corpus n
 
 @dataclass(frozen=True)
 class Forecast:
-    """One codec's cache. `seconds` is None until a shard of this codec has been measured.
+    """One codec's cache.
 
-    `measured_bytes` and `measured_seconds` (of one worker) are of the `finished` shards alone,
-    which are expected to take `finished_bytes`.
+    `seconds` is from this store's own measurements where `basis` is "measured", else from the
+    figure its family declares ("reference"), and None where there is neither. `measured_bytes`
+    and `measured_seconds` (of one worker) are of the `finished` shards alone, which are expected
+    to take `finished_bytes`.
     """
 
     codec: str
@@ -31,6 +34,7 @@ class Forecast:
     shards: int
     bytes: int
     seconds: float | None
+    basis: str | None
     finished: int
     finished_bytes: int
     measured_bytes: int
@@ -58,6 +62,9 @@ def of_codec(plan: Plan, codec: PlannedCodec, store: Store | None, hours: float 
         codec.facts, seconds, utterances, count, codec.cache.precision, codec.cache.keep
     )
     rtf = measured_encode_rtf(store, codec.facts.sha256) if store else None
+    reference = family_of(codec.config).encode_rtf.get(codec.config.name)
+    basis = "measured" if rtf is not None else "reference" if reference is not None else None
+    rtf = reference if rtf is None else rtf
     workers = plan.config.compute.workers
     done = [shard for shard in shards if store and store.has("latents", shard.id)]
     done_rows = [row for shard in done for row in shard.rows]
@@ -75,6 +82,7 @@ def of_codec(plan: Plan, codec: PlannedCodec, store: Store | None, hours: float 
         shards=count,
         bytes=size,
         seconds=None if rtf is None else predict_encode_seconds(seconds, rtf, workers),
+        basis=basis,
         finished=len(done),
         finished_bytes=expected,
         measured_bytes=sum(folder_bytes(store, shard.id) for shard in done) if store else 0,

@@ -134,7 +134,9 @@ def test_encodec_without_weights_says_where_to_put_them(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setenv("TORCH_HOME", str(tmp_path))
-    with pytest.raises(UserError, match=r"codec 'encodec': weights .* are absent; run `resynth codec fetch"):
+    with pytest.raises(
+        UserError, match=r"codec 'encodec': weights .* are absent; run `resynth codec fetch"
+    ):
         make_plan(smoke(codec={"name": "encodec"}))
 
 

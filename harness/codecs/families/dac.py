@@ -35,6 +35,11 @@ class Dac(HubFamily):
     """The three published models, all trained on the same audio."""
 
     names: ClassVar[tuple[str, ...]] = tuple(RATES)
+    encode_rtf: ClassVar[Mapping[str, float]] = {
+        "dac-16khz": 0.25,
+        "dac-24khz": 0.39,
+        "dac-44khz": 1.15,
+    }
     repositories: ClassVar[Mapping[str, str]] = {
         "dac-16khz": "descript/dac_16khz",
         "dac-24khz": "descript/dac_24khz",

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+from collections.abc import Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, ClassVar
 
@@ -26,6 +27,7 @@ class Encodec(Family):
     """The official model at each of its bandwidths (kb/s)."""
 
     names: ClassVar[tuple[str, ...]] = ("encodec",)
+    encode_rtf: ClassVar[Mapping[str, float]] = {"encodec": 0.066}
 
     def weights(self, config: CodecConfig) -> Path:
         """See `Family.weights`; the default is where torch.hub, so the package, keeps them."""

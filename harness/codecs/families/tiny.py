@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import json
-from collections.abc import Set
+from collections.abc import Mapping, Set
 from pathlib import Path
 from typing import TYPE_CHECKING, ClassVar
 
@@ -28,6 +28,7 @@ class Tiny(Family):
     """EnCodec's geometry in 10 MB. Facts are read from the weights' header: training wrote them."""
 
     names: ClassVar[tuple[str, ...]] = ("tiny", "tiny-codes")
+    encode_rtf: ClassVar[Mapping[str, float]] = {"tiny": 0.007, "tiny-codes": 0.007}
 
     def weights(self, config: CodecConfig) -> Path:
         """See `Family.weights`."""

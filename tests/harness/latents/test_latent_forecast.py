@@ -1,0 +1,36 @@
+"""What `resynth plan` says of the latent cache, before and after a shard is there."""
+
+from pathlib import Path
+
+import pytest
+
+from harness.config import Config, load_config
+from harness.latents.forecast import forecast
+from harness.planner import make_plan
+from harness.store import Store
+from harness.worker import Worker
+
+ROOT = Path(__file__).resolve().parents[3]
+
+
+def config() -> Config:
+    data = load_config(ROOT / "configs" / "smoke.yaml").model_dump()
+    corpus = {"train": ["valid"], "valid": [], "held_out_voices": 1}
+    return Config.model_validate({**data, "corpus": corpus, "latents": {"shard_minutes": 1.0}})
+
+
+def test_sixty_thousand_hours_are_sized_without_the_audio() -> None:
+    (found,) = forecast(make_plan(config()), None, hours=60_000.0)
+    frames = 60_000 * 3600 * 75
+    assert found.bytes == pytest.approx(frames * (128 * 2 + 8 * 2), rel=0.02)
+    assert found.basis == "reference" and found.seconds is not None
+
+
+def test_the_truth_stands_beside_the_forecast(tmp_path: Path) -> None:
+    worker = Worker(config(), Store.create(tmp_path).root, threads=1)
+    shard = worker.plan.codecs[0].cache.shards[0]
+    assert worker.do("latents", shard.id).error is None
+    (found,) = forecast(worker.plan, worker.store)
+    assert (found.finished, found.basis) == (1, "measured")
+    assert found.measured_bytes == pytest.approx(found.finished_bytes, rel=0.05)
+    assert found.measured_seconds > 0
