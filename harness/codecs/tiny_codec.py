@@ -69,6 +69,8 @@ def load_tiny(facts: CodecFacts, path: Path) -> TinyCodec:
             f"{path}: does not hold the weights of a tiny codec (first fault: "
             f"'{(needed + unexpected)[0]}'); train one with `resynth codec train`"
         )
+    for layer in model.quantizer.layers:
+        layer._codebook.inited.fill_(True)  # else its first training batch would start it anew
     return TinyCodec(facts, model)
 
 

@@ -9,7 +9,7 @@ from collections.abc import Iterator
 from dataclasses import asdict, dataclass
 from importlib.metadata import PackageNotFoundError, version
 
-from harness.codecs.catalog import codec_facts
+from harness.codecs.catalog import codec_facts, discover
 from harness.commands.output import print_json, print_table
 from harness.config import CodecConfig
 from harness.data.embedded import EmbeddedCorpus
@@ -17,6 +17,7 @@ from harness.errors import UserError
 from metrics import registry
 from metrics.base import MetricUnavailable
 
+EMBEDDED = ("tiny", "tiny-codes")
 NEEDED = {
     "torch": "nothing can be trained or synthesised",
     "ray": "nothing can run",
@@ -56,24 +57,29 @@ def packages() -> Iterator[Finding]:
             yield Finding(name, "ok", version(name), "")
         except PackageNotFoundError:
             yield Finding(name, "missing", "pip install resynth-bench", cost)
+    try:
+        yield Finding("transformers", "ok", version("transformers"), "")
+    except PackageNotFoundError:
+        hint = "pip install resynth-bench[codecs]"
+        yield Finding("transformers", "optional", hint, "no DAC and no Mimi")
 
 
 def assets() -> Iterator[Finding]:
-    """Look for the embedded corpus, the tiny codec, and EnCodec's optional weights."""
+    """Look for the embedded corpus, the embedded codecs, and the other codecs' weights."""
     try:
         yield Finding(
             "embedded corpus", "ok", f"{len(EmbeddedCorpus().utterances())} utterances", ""
         )
     except UserError as error:
         yield Finding("embedded corpus", "missing", str(error), "`make demo` cannot run")
-    for name in ("tiny", "encodec"):
+    for name in discover():
         try:
             facts = codec_facts(CodecConfig(name=name))
             yield Finding(
                 f"codec {name}", "ok", f"{facts.bit_rate / 1000:g} kb/s, {facts.sha256[:12]}", ""
             )
         except UserError as error:
-            state = "missing" if name == "tiny" else "optional"
+            state = "missing" if name in EMBEDDED else "optional"
             yield Finding(
                 f"codec {name}", state, str(error), f"configurations with codec {name} cannot run"
             )

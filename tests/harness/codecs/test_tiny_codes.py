@@ -13,6 +13,7 @@ from harness.codecs.build import CodecBuild, SourceConfig, build_codec
 from harness.codecs.catalog import codec_facts
 from harness.codecs.families.tiny import read_header
 from harness.codecs.loading import load_codec
+from harness.codecs.tiny_codec import TinyCodec
 from harness.codecs.training import CodecTraining
 from harness.config import CodecConfig
 from harness.data.embedded import ASSETS, EmbeddedCorpus
@@ -67,7 +68,7 @@ def test_the_training_record_says_that_it_never_saw_z() -> None:
 def test_a_decoder_goes_with_its_own_encoder_only(tmp_path: Path) -> None:
     path = tmp_path / "other.safetensors"
     save_file(load_file(SHIPPED), path, {**read_header(SHIPPED), "encoder_sha256": "0" * 64})
-    with pytest.raises(UserError, match="the encoder that other.safetensors was trained with"):
+    with pytest.raises(UserError, match=r"the encoder that other\.safetensors was trained with"):
         codec_facts(CodecConfig(weights=str(path)))
 
 
@@ -81,4 +82,15 @@ def test_training_a_decoder_leaves_encoder_and_codebooks_alone(tmp_path: Path) -
     wav = torch.randn(1, 24_000, generator=torch.Generator().manual_seed(0)) * 0.1
     made, tiny = load_codec(CodecConfig(weights=str(out))), load_codec(CodecConfig())
     assert torch.equal(made.encode(wav).codes, tiny.encode(wav).codes)
+    for mine, theirs in zip(made.codebooks(), tiny.codebooks(), strict=True):
+        assert torch.equal(mine, theirs)
     assert made.facts.sha256 != tiny.facts.sha256
+
+
+def test_a_training_step_does_not_start_the_codebooks_anew() -> None:
+    """encodec's quantizer fits its codebooks to the first batch, in evaluation too, unless told."""
+    tiny = load_codec(CodecConfig())
+    assert isinstance(tiny, TinyCodec)
+    before = [book.clone() for book in tiny.codebooks()]
+    tiny.model.quantizer(torch.randn(2, 128, 400), n_q=8)
+    assert all(torch.equal(a, b) for a, b in zip(before, tiny.codebooks(), strict=True))
