@@ -8,10 +8,11 @@ from __future__ import annotations
 import types
 from collections.abc import Iterator
 from pathlib import Path
-from typing import Any, Literal, Union, get_args, get_origin
+from typing import Annotated, Any, Literal, Union, get_args, get_origin
 
 import yaml
-from pydantic import BaseModel, ConfigDict, Field, JsonValue, ValidationError
+from pydantic import AfterValidator, BaseModel, ConfigDict, Field, JsonValue, ValidationError
+from pydantic_core import PydanticCustomError
 
 from harness.errors import UserError, nearest
 from methods.params import Backbone
@@ -46,10 +47,12 @@ class CodecConfig(Strict):
 
     `sha256` is the hash the weights must have. `bandwidth` (kb/s) is EnCodec's; other codecs are
     cut to their first `codebooks`. `quantizer` is a file of codebooks refitted by
-    `resynth codec requantize`, which take the place of the codec's own.
+    `resynth codec requantize`, which take the place of the codec's own. `label` is what the board
+    calls it, where two would else have one name.
     """
 
     name: str = "tiny"
+    label: str | None = Field(default=None, pattern=r"^[\w.+-]{1,40}$")
     weights: str | None = None
     sha256: str | None = Field(default=None, pattern="^[0-9a-fA-F]{8,64}$")
     bandwidth: float | None = None
@@ -123,6 +126,13 @@ class ComputeConfig(Strict):
     gpus_per_worker: float = Field(default=0.0, ge=0)
 
 
+def not_empty(codec: CodecConfig | list[CodecConfig]) -> CodecConfig | list[CodecConfig]:
+    """Refuse an empty list; a minimal length would be said beside the union's other fault."""
+    if codec == []:
+        raise PydanticCustomError("too_short", "list should hold at least one codec")
+    return codec
+
+
 class Config(Strict):
     """One benchmark run: method x data size x seed x NFE x split x metric."""
 
@@ -131,7 +141,7 @@ class Config(Strict):
     store: str
     site: str
     corpus: CorpusConfig = CorpusConfig()
-    codec: CodecConfig | list[CodecConfig] = CodecConfig()
+    codec: Annotated[CodecConfig | list[CodecConfig], AfterValidator(not_empty)] = CodecConfig()
     latents: LatentsConfig = LatentsConfig()
     backbone: Backbone = Backbone()
     training: TrainingConfig = TrainingConfig()

@@ -12,10 +12,11 @@ from harness.data.read import read_utterance
 from harness.latents import Progress, file_sha256
 from harness.plan import Evaluation, Plan
 from harness.provenance import now, provenance
-from harness.records import EvaluatedUtterance, EvaluationRecord, MethodFacts, ReferenceRecord
+from harness.records import EvaluatedUtterance, EvaluationRecord, ReferenceRecord
 from harness.store import Store, write_record
 from harness.synthesize import Synthesis, Synthesizer
 from harness.trials import load_method
+from methods.base import Method
 
 
 def write_references(store: Store, plan: Plan, split: str) -> None:
@@ -52,7 +53,7 @@ def evaluate(
     corpus, rows = plan.splits.corpus, plan.splits.evaluate[evaluation.split]
     rate, done, calls = corpus.sample_rate, [], 0
     # Counting FLOPs runs everything once, which also warms up, so that the first timing counts.
-    flops = maker.flops(read_utterance(corpus, rows[0]), rate)
+    flops = maker.flops(rows[0].id, read_utterance(corpus, rows[0]), rate)
     with store.commit("evaluations", evaluation.id) as folder:
         (folder / "audio").mkdir()
         for number, row in enumerate(rows):
@@ -60,7 +61,7 @@ def evaluate(
             done.append(write_estimate(folder, f"audio/{number:05d}.flac", row, made, rate))
             calls += made.calls
             progress(number + 1, len(rows), None)
-        record = describe(plan, evaluation, done, calls, flops, started, clock)
+        record = describe(plan, evaluation, method, done, calls, flops, started, clock)
         write_record(folder, record)
 
 
@@ -87,6 +88,7 @@ def write_estimate(
 def describe(
     plan: Plan,
     evaluation: Evaluation,
+    method: Method,
     done: list[EvaluatedUtterance],
     calls: int,
     flops: float,
@@ -103,7 +105,7 @@ def describe(
         codec=evaluation.codec.facts,
         data_size=trial.size if trial else None,
         nfe=evaluation.nfe,
-        layers=layers_used(evaluation.method),
+        layers=layers_used(method),
         seed=trial.seed if trial else None,
         sample=evaluation.sample,
         corpus=corpus.name,
@@ -118,7 +120,9 @@ def describe(
     )
 
 
-def layers_used(method: MethodFacts) -> int | None:
-    """Return how many codebooks a method decodes from, where its parameter `first` says so."""
-    first = method.params.get("first")
-    return first if isinstance(first, int) else None
+def layers_used(method: Method) -> int | None:
+    """Return how many codes a method decodes from, where it declares a parameter that says so."""
+    if method.layers_param is None:
+        return None
+    count: int | None = getattr(method.params, method.layers_param)
+    return count

@@ -6,6 +6,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from functools import cached_property
 
 from harness.config import CodecConfig, Config
 from harness.latents.spec import Cache, Shard
@@ -76,9 +77,9 @@ class Plan:
     evaluations: tuple[Evaluation, ...]
     scorings: tuple[Scoring, ...]
 
-    @property
+    @cached_property
     def shards(self) -> dict[str, tuple[PlannedCodec, Shard]]:
-        """Every shard of every codec's cache by its id; codecs with the same latents share them."""
+        """Every shard of every codec's cache by its id, with its codec."""
         return {shard.id: (codec, shard) for codec in self.codecs for shard in codec.cache.shards}
 
     def utterances(self, trial: Trial) -> tuple[str, ...]:

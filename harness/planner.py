@@ -12,7 +12,7 @@ from importlib.metadata import version
 from pydantic import ValidationError
 
 from harness.audio import RESAMPLING_POLICY
-from harness.codecs.catalog import check_test_audio, codec_facts, codec_sources
+from harness.codecs.catalog import check_test_audio, codec_facts, codec_identity, installed
 from harness.config import CodecConfig, Config, MethodConfig, SplitConfig, explain
 from harness.errors import UserError, nearest
 from harness.identity import (
@@ -62,7 +62,7 @@ class Planner:
         facts, kept = codec_facts(config), self.config.latents
         cache = plan_cache(
             f"{facts.sha256} {facts.codebooks}",
-            f"{source_digest([*LATENT_SOURCES, *codec_sources(config)])} {RESAMPLING_POLICY}",
+            digest([source_digest(LATENT_SOURCES), codec_identity(config), RESAMPLING_POLICY]),
             self.splits.train + self.splits.valid,
             kept.precision,
             kept.keep,
@@ -81,7 +81,7 @@ class Planner:
         trials, evaluations = [], []
         for codec, entry in [(c, e) for c in self.codecs for e in self.config.methods]:
             declaration = self.declaration(entry, codec)
-            if codec is not self.codecs[0] and ignores_codec(declaration):
+            if codec is not self.codecs[0] and self.facts(entry, declaration).ignores_codec:
                 continue
             own = self.trials(entry, declaration, codec) if declaration.trains else [None]
             trials += [trial for trial in own if trial is not None]
@@ -142,7 +142,7 @@ class Planner:
             self.facts(entry, declaration),
             source_digest(catalog.sources(declaration)),
         )
-        training = source_digest([*TRAINING_SOURCES, *codec_sources(codec.config)])
+        training = [source_digest(TRAINING_SOURCES), codec_identity(codec.config)]
         found = []
         for label in self.config.data_sizes:
             rows, size = training_subset(self.splits.train, label)
@@ -176,7 +176,9 @@ class Planner:
         """Return one evaluation per split, NFE and sampling seed."""
         method = trial.method if trial else self.facts(entry, declaration)
         sources = source_digest(catalog.sources(declaration))
-        synthesis = source_digest([*SYNTHESIS_SOURCES, *codec_sources(codec.config)])
+        # The reference alone is the same beside every codec.
+        own = None if method.ignores_codec else codec
+        synthesis = [source_digest(SYNTHESIS_SOURCES), own and codec_identity(own.config)]
         values = entry.nfe or [catalog.default_nfe(declaration, codec.facts.codebooks)]
         samples = self.config.samples if trial else [0]
         found = []
@@ -188,11 +190,12 @@ class Planner:
                     "schema": SCHEMA,
                     "torch": version("torch"),
                     "code": [synthesis, sources],
+                    "packages": {name: installed(name) for name in declaration.packages},
                     "trial": trial.id if trial else [method.name, method.params],
                     "nfe": nfe,
                     "sample": sample,
-                    "codec": codec.facts.sha256,
-                    "N": codec.facts.codebooks,
+                    "codec": own and own.facts.sha256,
+                    "N": own and own.facts.codebooks,
                     "audio": self.audio[split],
                     "rate": self.splits.corpus.sample_rate,
                     "resampling": RESAMPLING_POLICY,
@@ -275,11 +278,6 @@ class Planner:
             seen[evaluation.id] = evaluation
 
 
-def ignores_codec(declaration: Declaration) -> bool:
-    """Say whether a method is the same beside every codec: it sees the reference alone."""
-    return not declaration.trains and declaration.conditions_on == ("reference",)
-
-
 def check_codec_names(codecs: Sequence[PlannedCodec]) -> None:
     """Raise UserError if two of the compared codecs would look alike on the board."""
     seen: dict[str, str] = {}
@@ -287,5 +285,7 @@ def check_codec_names(codecs: Sequence[PlannedCodec]) -> None:
         name = codec.facts.name
         if name in seen:
             same = "the same" if seen[name] == codec.facts.sha256 else "other weights"
-            raise UserError(f"codec: '{name}' is listed twice ({same}); remove or rename one")
+            raise UserError(
+                f"codec: '{name}' is listed twice ({same}); remove one, or give it a codec.label"
+            )
         seen[name] = codec.facts.sha256

@@ -17,6 +17,8 @@ PACKAGES = (
     "torch",
     "ray",
     "encodec",
+    "transformers",
+    "av",
     "numpy",
     "scipy",
     "pandas",

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import io
+import json
 import math
 from dataclasses import dataclass
 from pathlib import Path
@@ -15,7 +16,6 @@ from matplotlib.figure import Figure
 from matplotlib.ticker import FuncFormatter, LogLocator, NullLocator
 
 from harness.records import CodecFacts
-from leaderboard.aggregate import write_tables
 from leaderboard.metric_keys import MetricKey
 from leaderboard.plots import DASHES, MARKERS, MUTED, SERIES, STYLE, plain, write_themed
 from leaderboard.statistics import Estimate
@@ -180,8 +180,16 @@ def finite(value: float) -> float | str | None:
 
 
 def write(report: Report, folder: Path) -> None:
-    """Write rate_distortion.{csv,json,parquet} and .svg (light and dark) into a folder."""
-    write_tables(long_table(report), folder, NAME)
+    """Write rate_distortion.{csv,parquet,json} and .svg (light and dark) into a folder.
+
+    The tables are `long_table`, the JSON is `as_json`.
+    """
+    folder.mkdir(exist_ok=True)
+    table = long_table(report)
+    table.to_csv(folder / f"{NAME}.csv", index=False, lineterminator="\n")
+    table.to_parquet(folder / f"{NAME}.parquet", index=False)
+    text = json.dumps(as_json(report), indent=1, ensure_ascii=False, allow_nan=False)
+    (folder / f"{NAME}.json").write_text(text + "\n", encoding="utf-8")
     write_themed(figure(report), folder, NAME)
 
 

@@ -117,6 +117,11 @@ class MethodFacts(Part):
     params: dict[str, JsonValue]
     backbone: dict[str, JsonValue]
 
+    @property
+    def ignores_codec(self) -> bool:
+        """Whether it is the same beside every codec: an anchor that sees the reference alone."""
+        return self.kind == "anchor" and self.conditions_on == ("reference",)
+
 
 class DataSize(Part):
     """A training subset; `label` is what the config says ("10%"), hours what it came to."""

@@ -47,10 +47,11 @@ class Synthesizer:
     def run(self, utterance: str, reference: Samples, rate: int) -> Synthesis:
         """Resynthesize one utterance from its reference (T,) at `rate` Hz.
 
-        The method receives x1 and the extras it declared, nothing else. Raises UserError if the
-        output is not finite, silent, or longer than the codec's padding explains.
+        The method receives x1 and the extras it declared, nothing else. Raises UserError, naming
+        the utterance, if the codec cannot encode it, or if the output is not finite, silent, or
+        longer than the codec's padding explains.
         """
-        inputs = self.inputs(reference, rate)
+        inputs = self.inputs(utterance, reference, rate)
         with count_calls(self.method.networks()) as calls:
             started = time.perf_counter()
             samples = self.audio(inputs, utterance, rate)
@@ -65,11 +66,14 @@ class Synthesizer:
         """Return how many samples at `rate` encoding and decoding may add."""
         return -(-self.codec.padding * rate // self.codec.facts.sample_rate) + 1
 
-    def inputs(self, reference: Samples, rate: int) -> Inputs:
-        """Encode a reference and keep only what the method may see."""
+    def inputs(self, utterance: str, reference: Samples, rate: int) -> Inputs:
+        """Encode a reference and keep only what the method may see; see `run`."""
         wav = torch.from_numpy(resample(reference, rate, self.codec.facts.sample_rate))[None]
-        with torch.inference_mode():
-            encoded = self.codec.encode(wav)
+        try:
+            with torch.inference_mode():
+                encoded = self.codec.encode(wav)
+        except UserError as error:
+            raise UserError(f"utterance '{utterance}': {error}") from error
         available = {
             "codes": encoded.codes,
             "z": encoded.z,
@@ -94,11 +98,11 @@ class Synthesizer:
             wav, source = self.codec.decode(output.cpu()), self.codec.facts.sample_rate
         return resample(wav[0].cpu().numpy(), source, rate)
 
-    def flops(self, reference: Samples, rate: int) -> float:
+    def flops(self, utterance: str, reference: Samples, rate: int) -> float:
         """Return the method's and decoder's floating-point operations per second of audio."""
-        inputs = self.inputs(reference, rate)
+        inputs = self.inputs(utterance, reference, rate)
         with FlopCounterMode(display=False) as counter:
-            self.audio(inputs, "flops", rate)
+            self.audio(inputs, utterance, rate)
         return float(counter.get_total_flops()) / (len(reference) / rate)
 
 

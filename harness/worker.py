@@ -21,6 +21,7 @@ from harness.evaluations import evaluate, write_references
 from harness.latents.read import Latents
 from harness.latents.remote import Remote
 from harness.latents.repair import open_or_rebuild
+from harness.latents.shard import DamagedShard
 from harness.latents.write import write_shard
 from harness.plan import Plan, PlannedCodec
 from harness.planner import make_plan
@@ -115,15 +116,22 @@ class Worker:
         write_references(self.store, self.plan, split)
 
     def encode(self, identity: str) -> None:
-        """Commit one shard of latents: staged from remote storage if it is there, else encoded."""
+        """Commit one shard of latents: staged from remote storage if it is there, else encoded.
+
+        A remote shard that is damaged is encoded anew and replaced.
+        """
         planned, shard = self.plan.shards[identity]
         remote = Remote(self.config.latents.remote) if self.config.latents.remote else None
-        if remote and remote.get(self.store, identity):
-            return
+        damaged = False
+        try:
+            if remote and remote.get(self.store, identity):
+                return
+        except DamagedShard:
+            damaged = True
         corpus = self.plan.splits.corpus
         write_shard(self.store, shard, planned.cache, self.codec(planned), corpus, self.report)
         if remote:
-            remote.put(self.store, identity)
+            remote.put(self.store, identity, replace=damaged)
 
     def train(self, identity: str) -> None:
         """Train one trial."""

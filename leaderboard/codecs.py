@@ -6,12 +6,7 @@ import math
 from collections import defaultdict
 from collections.abc import Iterable
 
-from harness.records import CodecFacts, EvaluationRecord, MethodFacts
-
-
-def codec_free(method: MethodFacts) -> bool:
-    """Whether a method is the same beside every codec: an anchor that sees the reference alone."""
-    return method.kind == "anchor" and method.conditions_on == ("reference",)
+from harness.records import CodecFacts, EvaluationRecord
 
 
 def is_partial(record: EvaluationRecord) -> bool:
@@ -26,7 +21,7 @@ def bit_rate(record: EvaluationRecord) -> float:
     """
     method, codec = record.method, record.codec
     own = method.params.get("bit_rate")
-    if codec_free(method) and isinstance(own, int | float):
+    if method.ignores_codec and isinstance(own, int | float):
         return float(own)
     if method.kind == "anchor" and method.name == "codec":
         return sum(math.log2(size) for size in codec.sizes[: record.layers]) * codec.frame_rate
@@ -35,7 +30,7 @@ def bit_rate(record: EvaluationRecord) -> float:
 
 def codec_of_row(record: EvaluationRecord, shown: str) -> str:
     """Return the codec of a published row: a classical codec is one itself."""
-    own = codec_free(record.method) and "bit_rate" in record.method.params
+    own = record.method.ignores_codec and "bit_rate" in record.method.params
     return record.method.name if own else shown
 
 

@@ -11,7 +11,7 @@ import pandas as pd
 
 from harness.records import EvaluationRecord, ScoreRecord, TrialRecord
 from harness.store import Store
-from leaderboard.codecs import bit_rate, codec_free, codec_names, is_partial
+from leaderboard.codecs import bit_rate, codec_names, is_partial
 from leaderboard.details import Detail, details_of
 from leaderboard.metric_keys import MetricKey
 from leaderboard.slugs import assign_slugs
@@ -67,7 +67,7 @@ class System:
     @property
     def codec_free(self) -> bool:
         """Whether it would be the same beside every codec."""
-        return codec_free(self.any.method)
+        return self.any.method.ignores_codec
 
     @property
     def partial(self) -> bool:
@@ -117,7 +117,7 @@ def gather_systems(
     records = [_first(group) for group in ordered]
     codecs = [names[_codec(record)] for record in records]
     shown = [
-        "" if len(names) == 1 or codec_free(record.method) else codec
+        "" if len(names) == 1 or record.method.ignores_codec else codec
         for record, codec in zip(records, codecs, strict=True)
     ]
     details = details_of(records)
@@ -154,7 +154,7 @@ _ANCHORS = ("copy", "opus", "prequantized", "codec", "coarse")
 
 
 def _order(record: EvaluationRecord, codecs: list[tuple[str, str]]) -> tuple[Any, ...]:
-    method, free = record.method, codec_free(record.method)
+    method, free = record.method, record.method.ignores_codec
     rank = _ANCHORS.index(method.name) if method.name in _ANCHORS else len(_ANCHORS)
     hours = record.data_size.hours if record.data_size else 0.0
     anchor = method.kind == "anchor"

@@ -60,6 +60,7 @@ class Codec(Anchor):
     summary: ClassVar[str] = "Decodes the true codes: what perfect token prediction would reach."
     equation: ClassVar[str] = "decode(e(x1) + ... + e(xN))"
     conditions_on: ClassVar[tuple[str, ...]] = ("codes",)
+    layers_param: ClassVar[str | None] = "first"
 
     class Params(Method.Params):
         """How many of the N codes are decoded, from the first; None means all."""

@@ -106,6 +106,8 @@ class Method(nn.Module, ABC):
     """One resynthesis method. Subclasses declare facts as literals, so a plan needs no torch.
 
     `nfe` is an int (the only value supported), "any" (>= 1) or "N-1" (codebooks minus one).
+    `layers_param` names the parameter that says from how many codes it decodes, if one does.
+    `packages` are those, beside torch, whose version may change what it makes.
     """
 
     name: ClassVar[str]
@@ -117,6 +119,8 @@ class Method(nn.Module, ABC):
     trains: ClassVar[bool] = True
     nfe: ClassVar[int | str]
     conditions_on: ClassVar[tuple[str, ...]] = ("x1",)
+    layers_param: ClassVar[str | None] = None
+    packages: ClassVar[tuple[str, ...]] = ()
 
     class Params(Params):
         """No parameters unless a method declares some."""

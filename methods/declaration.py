@@ -25,6 +25,7 @@ DEFAULTS: Mapping[str, Any] = {
     "kind": "method",
     "trains": True,
     "conditions_on": ("x1",),
+    "packages": (),
 }
 REQUIRED = ("summary", "target", "nfe")
 
@@ -34,6 +35,7 @@ class Declaration:
     """What a method's source says of it; `module` is None for a file given by path.
 
     `nfe` is an int (the only value supported), "any" (>= 1) or "N-1" (codebooks minus one).
+    `packages` are those, beside torch, whose version may change what it makes.
     """
 
     name: str
@@ -45,6 +47,7 @@ class Declaration:
     trains: bool
     nfe: int | str
     conditions_on: tuple[str, ...]
+    packages: tuple[str, ...]
     class_name: str
     module: str | None
     path: Path

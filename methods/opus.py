@@ -32,6 +32,7 @@ class Opus(Method):
 
     name: ClassVar[str] = "opus"
     summary: ClassVar[str] = "Opus, a classical codec, at a constant bit rate: no code is learnt."
+    packages: ClassVar[tuple[str, ...]] = ("av", "soxr")
     source: ClassVar[str] = "Valin et al., RFC 6716; the libopus implementation"
     kind: ClassVar[str] = "anchor"
     trains: ClassVar[bool] = False

@@ -16,17 +16,22 @@ def add_codec_commands(groups: Parsers) -> None:
     add_requantize(codec)
 
 
-def add_choice(command: ArgumentParser) -> None:
-    """Add the arguments that choose a codec."""
+def add_name(command: ArgumentParser) -> None:
+    """Add the arguments that choose a codec as it was published."""
     command.add_argument("name", help="a codec, e.g. tiny, encodec, dac-24khz, mimi")
     command.add_argument("--weights", help="weights (default: the codec's own place)")
+
+
+def add_choice(command: ArgumentParser) -> None:
+    """Add the arguments that choose a codec and how much of it."""
+    add_name(command)
     command.add_argument("--bandwidth", type=float, help="EnCodec's bandwidth in kb/s")
     command.add_argument("--codebooks", type=int, help="only the first so many codebooks")
     command.add_argument("--quantizer", help="codebooks refitted by `resynth codec requantize`")
 
 
-def add_corpus(command: ArgumentParser, split: str) -> None:
-    """Add the arguments that choose audio."""
+def add_corpus(command: ArgumentParser) -> None:
+    """Add the arguments that choose a corpus."""
     command.add_argument("--corpus", default="embedded", metavar="KIND", help="kind of corpus")
     command.add_argument("--root", help="the corpus' folder")
     command.add_argument(
@@ -36,7 +41,6 @@ def add_corpus(command: ArgumentParser, split: str) -> None:
         metavar="NAME=VALUE",
         help="a loader's option (repeatable)",
     )
-    command.add_argument("--split", default=split, help=f"split of the corpus (default: {split})")
 
 
 def add_info(codec: Parsers) -> None:
@@ -70,7 +74,8 @@ def add_evaluate(codec: Parsers) -> None:
         "resynth codec evaluate tiny --utterances 20 --metrics estoi,pesq --out curve",
     )
     add_choice(evaluate)
-    add_corpus(evaluate, "test")
+    add_corpus(evaluate)
+    evaluate.add_argument("--split", default="test", help="split of the corpus (default: test)")
     evaluate.add_argument("--utterances", type=int, help="a fixed, hashed subset of this size")
     evaluate.add_argument("--metrics", metavar="A,B", help="default: every metric")
     evaluate.add_argument("--store", help="store folder (default: runs/codec-NAME-CORPUS-SPLIT)")
@@ -100,22 +105,13 @@ def add_requantize(codec: Parsers) -> None:
         "refit a codec's codebooks to its z by k-means and measure what they lose",
         "resynth codec requantize tiny --entries 512 --codebooks 8 --out k512.safetensors",
     )
-    refit.add_argument("name", help="a codec, e.g. tiny, encodec, dac-24khz, mimi")
-    refit.add_argument("--weights", help="weights (default: the codec's own place)")
+    add_name(refit)
     refit.add_argument("--entries", type=int, required=True, help="entries K of each codebook")
     refit.add_argument("--codebooks", type=int, required=True, help="number of codebooks N")
     refit.add_argument(
         "--keep", type=int, default=0, help="hold the codec's own first so many codebooks"
     )
-    refit.add_argument("--corpus", default="embedded", metavar="KIND", help="kind of corpus")
-    refit.add_argument("--root", help="the corpus' folder")
-    refit.add_argument(
-        "--option",
-        action="append",
-        default=[],
-        metavar="NAME=VALUE",
-        help="a loader's option (repeatable)",
-    )
+    add_corpus(refit)
     refit.add_argument("--split", action="append", help="splits to fit to (default: train)")
     refit.add_argument(
         "--valid-split", action="append", help="splits to measure on (default: valid)"

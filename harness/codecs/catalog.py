@@ -7,7 +7,7 @@ import inspect
 import pkgutil
 from collections.abc import Iterable
 from functools import cache
-from importlib.metadata import entry_points
+from importlib.metadata import PackageNotFoundError, entry_points, version
 from pathlib import Path
 
 from harness.codecs import families
@@ -16,11 +16,13 @@ from harness.codecs.quantizers import quantizer_audio, requantized_facts
 from harness.config import CodecConfig
 from harness.data.corpus import Utterance
 from harness.errors import UserError, nearest
+from harness.identity import digest, source_digest
 from harness.records import CodecFacts
 from methods.sources import trace
 
 GROUP = "resynth.codecs"
 CODECS = Path(__file__).parent
+FACTS = ("family.py", "weights.py", "hub.py")
 
 
 @cache
@@ -62,23 +64,47 @@ def family_of(config: CodecConfig) -> Family:
 def codec_facts(config: CodecConfig) -> CodecFacts:
     """Return a codec's facts, its weights hashed. Raises UserError if they are not usable."""
     if config.quantizer is None:
-        return family_of(config).facts(config)
-    base = config.model_copy(update={"quantizer": None, "codebooks": None})
-    return requantized_facts(config, family_of(base).facts(base))
+        facts = family_of(config).facts(config)
+    else:
+        base = config.model_copy(update={"quantizer": None, "codebooks": None, "label": None})
+        facts = requantized_facts(config, codec_facts(base))
+    return facts.model_copy(update={"name": config.label}) if config.label else facts
 
 
 @cache
 def codec_sources(config: CodecConfig) -> tuple[Path, ...]:
     """Return the files whose code turns audio into this codec's latents and back.
 
-    How a codec was trained is in its weights' hash, and not among them.
+    How a codec was trained is in its weights' hash, and where they lie or what they may cost
+    changes no result, so neither is among them.
     """
     kind = type(family_of(config))
     files = set(trace(Path(inspect.getfile(kind)), kind.__module__))
     if config.quantizer is not None:
         files |= set(trace(CODECS / "requantized.py", "harness.codecs.requantized"))
-    own = [p for p in files if CODECS in p.parents or CODECS.parent not in p.parents]
-    return tuple(sorted(own))
+    return tuple(sorted(path for path in files if computes(path)))
+
+
+def computes(path: Path) -> bool:
+    """Say whether a traced file is a codec's own code: no other part of the harness, no facts."""
+    if CODECS not in path.parents:
+        return CODECS.parent not in path.parents
+    return path.parent == CODECS and path.name not in FACTS
+
+
+@cache
+def codec_identity(config: CodecConfig) -> str:
+    """Return an id of the code and the packages' versions that compute this codec's results."""
+    packages = {name: installed(name) for name in family_of(config).packages}
+    return digest([source_digest(codec_sources(config)), packages])
+
+
+def installed(package: str) -> str:
+    """Return a package's version, or that it is absent: then nothing can be computed with it."""
+    try:
+        return version(package)
+    except PackageNotFoundError:
+        return "absent"
 
 
 def check_test_audio(config: CodecConfig, rows: Iterable[Utterance]) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import pickle
+import struct
 from collections.abc import Sequence
 from pathlib import Path
 
@@ -14,6 +15,18 @@ from harness.codecs.rows import RowCodec
 from harness.codecs.weights import first_line
 from harness.errors import UserError
 from harness.records import CodecFacts
+
+# What torch.load and load_state_dict raise on files that are no whole weights of this model.
+BROKEN = (
+    RuntimeError,
+    AttributeError,
+    TypeError,
+    ValueError,
+    LookupError,
+    EOFError,
+    struct.error,
+    pickle.UnpicklingError,
+)
 
 
 class Encodec24(RowCodec):
@@ -53,10 +66,11 @@ class Encodec24(RowCodec):
 
 def load_encodec(facts: CodecFacts, path: Path) -> Encodec24:
     """Load official weights from a file; no pickled code runs. Raises UserError if they differ."""
-    model = EncodecModel.encodec_model_24khz(pretrained=False)
     try:
-        model.load_state_dict(torch.load(path, map_location="cpu", weights_only=True))
-    except (RuntimeError, AttributeError, TypeError, EOFError, pickle.UnpicklingError) as error:
+        state = torch.load(path, map_location="cpu", weights_only=True)
+        model = EncodecModel.encodec_model_24khz(pretrained=False)
+        model.load_state_dict(state)
+    except BROKEN as error:
         raise UserError(
             f"{path}: does not hold EnCodec 24 kHz weights ({first_line(error)}); "
             "download the official file again"

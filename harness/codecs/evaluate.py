@@ -19,9 +19,9 @@ from typing import Literal
 import torch
 from pydantic import ValidationError
 
-from harness.audio import resample
+from harness.audio import RESAMPLING_POLICY, resample
 from harness.codecs.base import Codec
-from harness.codecs.catalog import codec_sources
+from harness.codecs.catalog import codec_identity
 from harness.codecs.loading import load_codec
 from harness.config import CONFIGS, Config, CorpusConfig, MethodConfig, explain, load_config
 from harness.data.corpus import Corpus, Utterance
@@ -37,10 +37,12 @@ from harness.store import Store, atomic_write
 from leaderboard.board import Board, load_board
 from leaderboard.compare import estimate
 from leaderboard.slugs import slug
+from methods.opus import __file__ as opus_file
 from methods.opus import measured_bit_rate
 
 OPUS_RATES = (6_000, 8_000, 12_000, 16_000, 24_000)
 OPUS_LIMITS = (6_000, 64_000)
+MEASURED_SOURCES = [Path(__file__), Path(opus_file)]
 EVERY_CODE = 12  # codecs of more codes are cut at powers of two
 
 
@@ -205,9 +207,9 @@ def measurement(
     identity = digest(
         {
             "schema": SCHEMA,
-            "torch": version("torch"),
-            "code": source_digest([Path(__file__), *codec_sources(config.codecs[0])]),
-            "codec": facts.model_dump(mode="json"),
+            "code": [source_digest(MEASURED_SOURCES), codec_identity(config.codecs[0])],
+            "packages": [version("av"), RESAMPLING_POLICY],
+            "codec": [facts.sha256, facts.codebooks],
             "audio": audio_digest(rows),
             "opus": rates,
             "threads": threads,

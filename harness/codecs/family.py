@@ -23,12 +23,13 @@ if TYPE_CHECKING:
 class Family(ABC):
     """One or more codecs that share their code. Subclasses are made without arguments.
 
-    `encode_rtf` is, by name, the seconds that one CPU core of the machine we develop on (AMD
-    EPYC) takes to read and encode a second of audio: a first guess, until a store holds
-    measurements of its own.
+    `packages` are those whose version may change a latent. `encode_rtf` is, by name, the seconds
+    that one CPU core of the machine we develop on (AMD EPYC) takes to read and encode a second of
+    audio: a first guess, until a store holds measurements of its own.
     """
 
     names: ClassVar[tuple[str, ...]]
+    packages: ClassVar[tuple[str, ...]] = ("torch",)
     encode_rtf: ClassVar[Mapping[str, float]] = {}
 
     @abstractmethod

@@ -18,7 +18,7 @@ from typing import TYPE_CHECKING, Any, ClassVar, TypeVar
 from pydantic import BaseModel, ValidationError
 
 from harness.codecs.family import Family, limit_codebooks, refuse_options
-from harness.codecs.weights import check_sha256, file_sha256, first_line, given_weights
+from harness.codecs.weights import check_sha256, first_line, given_weights, weights_sha256
 from harness.config import CodecConfig, explain
 from harness.data.download import Report
 from harness.errors import UserError
@@ -90,7 +90,7 @@ class HubFamily(Family):
                     "network, or give a folder that holds it as codec.weights"
                 ) from error
             report(path.stat().st_size, path.stat().st_size)
-        check_sha256(path, file_sha256(path), published_sha256(path), "the published weights'")
+        check_sha256(path, weights_sha256(path), published_sha256(path), "the published weights'")
         return path.parent
 
 
@@ -128,7 +128,7 @@ def verified_identity(config: CodecConfig, folder: Path, settings: Mapping[str, 
     UserError if it is neither, or the file is not what its cache says.
     """
     path = folder / WEIGHTS
-    own = file_sha256(path)
+    own = weights_sha256(path)
     check_sha256(path, own, published_sha256(path), "the published weights'")
     kept = {key: value for key, value in settings.items() if key not in NO_MATTER}
     text = own + json.dumps(kept, sort_keys=True)

@@ -7,6 +7,7 @@ that names the base codec by its hash, the audio the fit saw, and what the fit m
 from __future__ import annotations
 
 import hashlib
+import json
 import struct
 from collections.abc import Set
 from pathlib import Path
@@ -42,8 +43,10 @@ class QuantizerHeader(BaseModel):
 
 
 def requantized_facts(config: CodecConfig, base: CodecFacts) -> CodecFacts:
-    """Return the facts of a codec with other codebooks. `sha256` is of both files' hashes.
+    """Return the facts of a codec with other codebooks.
 
+    `sha256` is of the base codec's hash and of the codebooks alone: fitting the same ones again
+    changes nothing.
     Its name says how many codebooks there are where the base codec has another number. Raises
     UserError if the codebooks were fitted to another codec, or the file is damaged or none of ours.
     """
@@ -52,7 +55,9 @@ def requantized_facts(config: CodecConfig, base: CodecFacts) -> CodecFacts:
     check_sha256(path, base.sha256, header.base_sha256, f"the codec '{config.name}' it fits is")
     data = path.read_bytes()
     if hashlib.sha256(tensor_bytes(data)).hexdigest() != header.tensors_sha256:
-        raise UserError(f"{path}: its codebooks are damaged (their sha256 changed); make it again")
+        raise UserError(
+            f"{path}: its codebooks are damaged (their sha256 changed); remove it and make it again"
+        )
     kept = header.refit.kept
     if kept > base.codebooks:
         raise UserError(
@@ -65,13 +70,19 @@ def requantized_facts(config: CodecConfig, base: CodecFacts) -> CodecFacts:
         name=f"{base.name}+{header.refit.label}",
         sample_rate=base.sample_rate,
         dimension=base.dimension,
-        sha256=hashlib.sha256(base.sha256.encode() + hashlib.sha256(data).digest()).hexdigest(),
+        sha256=refit_sha256(base, header),
         licence=base.licence,
         parallel_codebooks=base.parallel_codebooks if kept > 1 else 0,
         trained_on=(*base.trained_on, f"codebooks: {header.fitted_on}"),
         refit=header.refit,
     )
     return name_by_count(limit_codebooks(config, facts), facts.name, base.codebooks)
+
+
+def refit_sha256(base: CodecFacts, header: QuantizerHeader) -> str:
+    """Return a hash of all that a refitted codec's results depend on."""
+    parts = [base.sha256, header.tensors_sha256, list(header.sizes), header.refit.kept]
+    return hashlib.sha256(json.dumps(parts).encode()).hexdigest()
 
 
 def name_by_count(facts: CodecFacts, name: str, usual: int) -> CodecFacts:
@@ -105,7 +116,7 @@ def read_quantizer(path: Path) -> QuantizerHeader:
     try:
         return QuantizerHeader.model_validate(metadata)
     except ValidationError as error:
-        raise UserError(f"{path}: its header is damaged; make it again") from error
+        raise UserError(f"{path}: its header is damaged; remove it and make it again") from error
 
 
 def tensor_bytes(data: bytes) -> memoryview:

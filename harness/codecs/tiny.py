@@ -8,32 +8,14 @@ Shapes: wav (B, T), features (B, F, C), F = ceil(T / hop). Masks are (B, F, 1), 
 from __future__ import annotations
 
 import math
-from dataclasses import dataclass
 
 import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
+from harness.codecs.families.tiny import TinyShape as TinyShape
 from harness.codecs.mel import mel_filterbank
 from harness.codecs.official import residual_quantizer
-
-
-@dataclass(frozen=True)
-class TinyShape:
-    """Geometry and size; the defaults' geometry is EnCodec 24 kHz at 6 kb/s."""
-
-    sample_rate: int = 24_000
-    hop: int = 320
-    window: int = 1280
-    mels: int = 100
-    codebooks: int = 8
-    entries: int = 1024
-    dimension: int = 128
-    encoder_blocks: int = 3
-    encoder_width: int = 192
-    decoder_blocks: int = 4
-    decoder_width: int = 288
-    expansion: int = 3
 
 
 class ConvNeXtBlock(nn.Module):

@@ -3,10 +3,9 @@
 from __future__ import annotations
 
 import hashlib
-import json
 from collections.abc import Sequence
-from dataclasses import asdict
 from pathlib import Path
+from typing import Any
 
 import torch
 from safetensors import SafetensorError
@@ -17,7 +16,8 @@ from harness.codecs.base import Codec, Encoded, frame_mask
 from harness.codecs.families.tiny import read_header, taught_by
 from harness.codecs.official import codebook_vectors
 from harness.codecs.packed import pack_state, unpack_state
-from harness.codecs.tiny import TinyModel, TinyShape
+from harness.codecs.tiny import TinyModel
+from harness.codecs.weights import first_line
 from harness.errors import UserError
 from harness.records import CodecFacts
 from harness.store import atomic_write
@@ -56,12 +56,13 @@ class TinyCodec(Codec):
 
 def load_tiny(facts: CodecFacts, path: Path) -> TinyCodec:
     """Load a tiny codec into float32. Raises UserError if the file is not a whole one."""
-    model = TinyModel(TinyShape(**json.loads(read_header(path)["shape"])))
+    shape = read_header(path).shape
     try:
+        model = TinyModel(shape)
         missing, unexpected = model.load_state_dict(read_state(path), strict=False)
-    except (SafetensorError, RuntimeError) as error:
+    except (SafetensorError, RuntimeError, LookupError, ValueError) as error:
         raise UserError(
-            f"{path}: does not fit the geometry it declares ({str(error).splitlines()[0]})"
+            f"{path}: does not fit the geometry it declares ({first_line(error)})"
         ) from error
     needed = [key for key in missing if not is_training_state(key)]
     if needed or unexpected:
@@ -69,7 +70,8 @@ def load_tiny(facts: CodecFacts, path: Path) -> TinyCodec:
             f"{path}: does not hold the weights of a tiny codec (first fault: "
             f"'{(needed + unexpected)[0]}'); train one with `resynth codec train`"
         )
-    for layer in model.quantizer.layers:
+    quantizer: Any = model.quantizer
+    for layer in quantizer.layers:
         layer._codebook.inited.fill_(True)  # else its first training batch would start it anew
     return TinyCodec(facts, model)
 
@@ -107,5 +109,5 @@ def save_decoder(model: TinyModel, path: Path, record: dict[str, str], encoder: 
 
 def write(model: TinyModel, path: Path, state: dict[str, Tensor], record: dict[str, str]) -> None:
     """Write a checkpoint by rename: there is a whole one or none."""
-    shape = {"codec": "tiny", "shape": json.dumps(asdict(model.shape))}
+    shape = {"codec": "tiny", "shape": model.shape.model_dump_json()}
     atomic_write(path, save(state, {**shape, **record}))

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
 import json
 import struct
 from pathlib import Path
@@ -10,6 +9,7 @@ from pathlib import Path
 from harness.config import CodecConfig
 from harness.data.download import Report, download
 from harness.errors import UserError
+from harness.latents.files import file_sha256
 
 
 def verified_sha256(config: CodecConfig, path: Path, official: str | None = None) -> str:
@@ -18,17 +18,16 @@ def verified_sha256(config: CodecConfig, path: Path, official: str | None = None
     `official` is the known hash or its first digits. Raises UserError if the file's differs from
     it, or from the configuration's `sha256`.
     """
-    found = file_sha256(path)
+    found = weights_sha256(path)
     check_sha256(path, found, official, "the official weights'")
     check_sha256(path, found, config.sha256, "codec.sha256")
     return found
 
 
-def file_sha256(path: Path) -> str:
-    """Return a file's sha256. Raises UserError if it cannot be read."""
+def weights_sha256(path: Path) -> str:
+    """Return a weights file's sha256. Raises UserError if it cannot be read."""
     try:
-        with path.open("rb") as file:
-            return hashlib.file_digest(file, "sha256").hexdigest()
+        return file_sha256(path)
     except OSError as error:
         raise UserError(
             f"{path}: cannot be read as a file of weights ({error.strerror}); give another path"
@@ -52,7 +51,7 @@ def fetch_verified(url: str, path: Path, digits: str, report: Report) -> Path:
     path.parent.mkdir(parents=True, exist_ok=True)
     part = path.with_name(f"{path.name}.part")
     download(url, part, report)
-    found = file_sha256(part)
+    found = weights_sha256(part)
     if not found.startswith(digits):
         part.unlink()
         raise UserError(

@@ -20,6 +20,7 @@ if TYPE_CHECKING:
 
 def evaluate(options: Namespace) -> int:
     """Evaluate a codec at every number of its codes and print the curve."""
+    out = chosen_folder(options.out)
     codec = chosen_codec(options).model_dump()
     facts = codec_facts(CodecConfig.model_validate(codec))
     metrics = chosen_metrics(options.metrics)
@@ -35,15 +36,26 @@ def evaluate(options: Namespace) -> int:
 
     config = make_config(facts, codec, corpus, options.split, options.utterances, metrics)
     report = measure(config, facts, Path(options.store or config.store))
-    if options.out:
-        rate_distortion.write(report, Path(options.out))
+    if out:
+        rate_distortion.write(report, out)
     if options.json:
         print_json(rate_distortion.as_json(report))
     else:
         print_report(report)
-        if options.out:
-            print(f"open {Path(options.out) / 'rate_distortion.svg'}")
+        if out:
+            print(f"open {out / 'rate_distortion.svg'}")
     return 0
+
+
+def chosen_folder(text: str | None) -> Path | None:
+    """Return the folder of --out. Raises UserError if it is a file, or could not be made."""
+    if text is None:
+        return None
+    out = Path(text)
+    if not out.is_dir() and (out.exists() or not out.parent.is_dir()):
+        fault = "is a file" if out.exists() else f"folder {out.parent} does not exist"
+        raise UserError(f"--out {out}: {fault}; name a folder, or a new one in an existing folder")
+    return out
 
 
 def chosen_metrics(text: str | None) -> list[str]:

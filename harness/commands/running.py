@@ -9,12 +9,14 @@ from typing import Any
 
 from harness.commands.output import print_json, print_table
 from harness.config import CONFIGS, Config, load_config
+from harness.errors import UserError
 from harness.latents.forecast import Forecast, forecast
 from harness.plan import Plan, system_name
 from harness.planner import make_plan
 from harness.state import State, list_jobs, read_state
 from harness.store import Store
 
+MOST_HOURS = 1e9  # beyond any corpus, and all that is computed of it stays finite
 UNITS = {"B": 0, "kB": 1, "MB": 2, "GB": 3, "TB": 4}
 
 
@@ -27,6 +29,7 @@ def find_config(name: str) -> Path:
 
 def plan(options: Namespace) -> int:
     """Print a configuration's work and what is done already."""
+    check_hours(options.hours)
     config = load_config(find_config(options.config))
     found = make_plan(config)
     root = Path(options.store or config.store)
@@ -39,6 +42,12 @@ def plan(options: Namespace) -> int:
         print_plan(found, state)
         print_forecast(caches)
     return 0
+
+
+def check_hours(hours: float | None) -> None:
+    """Raise UserError unless so many hours of audio can be sized."""
+    if hours is not None and not 0 < hours <= MOST_HOURS:
+        raise UserError(f"--hours {hours:g}: choose a number above 0, at most {MOST_HOURS:g}")
 
 
 def describe(plan: Plan, state: State, caches: Sequence[Forecast]) -> dict[str, Any]:

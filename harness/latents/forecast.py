@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from dataclasses import asdict, dataclass
 from typing import Any
 
@@ -12,7 +11,9 @@ from harness.latents.predict import (
     measured_encode_rtf,
     predict_bytes,
     predict_encode_seconds,
+    read_record,
 )
+from harness.latents.spec import Shard
 from harness.plan import Plan, PlannedCodec
 from harness.store import Store
 
@@ -26,7 +27,8 @@ class Forecast:
     `seconds` is from this store's own measurements where `basis` is "measured", else from the
     figure its family declares ("reference"), and None where there is neither. `measured_bytes`
     and `measured_seconds` (of one worker) are of the `finished` shards alone, which are expected
-    to take `finished_bytes`.
+    to take `finished_bytes`. A shard whose record is damaged, or that lacks a file, is not
+    finished.
     """
 
     codec: str
@@ -66,8 +68,8 @@ def of_codec(plan: Plan, codec: PlannedCodec, store: Store | None, hours: float 
     basis = "measured" if rtf is not None else "reference" if reference is not None else None
     rtf = reference if rtf is None else rtf
     workers = plan.config.compute.workers
-    done = [shard for shard in shards if store and store.has("latents", shard.id)]
-    done_rows = [row for shard in done for row in shard.rows]
+    done = [cost for shard in shards if store and (cost := cost_of(store, shard))]
+    done_rows = [row for cost in done for row in cost.shard.rows]
     expected = predict_bytes(
         codec.facts,
         sum(row.seconds for row in done_rows),
@@ -85,17 +87,28 @@ def of_codec(plan: Plan, codec: PlannedCodec, store: Store | None, hours: float 
         basis=basis,
         finished=len(done),
         finished_bytes=expected,
-        measured_bytes=sum(folder_bytes(store, shard.id) for shard in done) if store else 0,
-        measured_seconds=sum(encode_seconds(store, shard.id) for shard in done) if store else 0.0,
+        measured_bytes=sum(cost.bytes for cost in done),
+        measured_seconds=sum(cost.seconds for cost in done),
     )
 
 
-def folder_bytes(store: Store, identity: str) -> int:
-    """Return the size of a finished shard's files."""
-    return sum(path.stat().st_size for path in store.folder("latents", identity).iterdir())
+@dataclass(frozen=True)
+class Cost:
+    """A finished shard, its files' size, and the seconds it took to encode."""
+
+    shard: Shard
+    bytes: int
+    seconds: float
 
 
-def encode_seconds(store: Store, identity: str) -> float:
-    """Return how long a finished shard took to encode."""
-    path = store.folder("latents", identity) / "record.json"
-    return float(json.loads(path.read_bytes())["encode_seconds"])
+def cost_of(store: Store, shard: Shard) -> Cost | None:
+    """Return what a shard did cost; None if its record is unusable or a file of it is missing."""
+    record = read_record(store, shard.id)
+    if record is None:
+        return None
+    folder = store.folder("latents", shard.id)
+    try:
+        size = sum((folder / name).stat().st_size for name in ("record.json", *record.sha256))
+    except FileNotFoundError:
+        return None
+    return Cost(shard, size, record.encode_seconds)

@@ -5,8 +5,7 @@ Works from hours alone, so also for a corpus that is not on this disk. Imports n
 
 from __future__ import annotations
 
-import json
-
+from harness.latents.shard import ShardRecord, parse_record
 from harness.latents.spec import Keep, Precision
 from harness.records import CodecFacts
 from harness.store import Store
@@ -48,20 +47,25 @@ def predict_encode_seconds(seconds_of_audio: float, real_time_factor: float, wor
 def measured_encode_rtf(store: Store, codec_sha256: str) -> float | None:
     """Return the measured seconds of encoding per second of audio; None if none was measured.
 
-    From at most `RECORDS_READ` finished shards of the codec, read without validation, for speed.
+    From at most `RECORDS_READ` finished shards of the codec.
     """
     spent = audio = 0.0
     found = 0
     for identity in sorted(store.finished("latents")):
-        path = store.folder("latents", identity) / "record.json"
-        try:
-            record = json.loads(path.read_bytes())
-            if record["codec"] != codec_sha256:
-                continue
-            spent, audio = spent + record["encode_seconds"], audio + record["audio_seconds"]
-        except (FileNotFoundError, ValueError, KeyError):
-            continue  # half-written or damaged: the run finds and rebuilds it
+        record = read_record(store, identity)
+        if record is None or record.codec != codec_sha256:
+            continue
+        spent, audio = spent + record.encode_seconds, audio + record.audio_seconds
         found += 1
         if found == RECORDS_READ:
             break
-    return spent / audio if found else None
+    return spent / audio if audio else None
+
+
+def read_record(store: Store, identity: str) -> ShardRecord | None:
+    """Return a shard's record; None if it is absent or damaged: a run finds and rebuilds it."""
+    path = store.folder("latents", identity) / "record.json"
+    try:
+        return parse_record(path.read_bytes(), identity)
+    except (OSError, ValueError):
+        return None

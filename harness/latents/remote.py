@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import errno
 import uuid
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
@@ -57,6 +57,14 @@ class Remote:
             return None
         return data
 
+    def has(self, identity: str) -> bool:
+        """Say whether a shard's record is there, and whole."""
+        data = self.read_record(identity)
+        try:
+            return data is not None and bool(parse_record(data, identity))
+        except ValueError:
+            return False
+
     def get(self, store: Store, identity: str) -> bool:
         """Stage one shard and commit it; False if it is not there. Raises DamagedShard."""
         data = self.read_record(identity)
@@ -86,11 +94,15 @@ class Remote:
     def damaged(self, identity: str, name: str, fault: str) -> DamagedShard:
         """Return the error of a shard that cannot be used."""
         folder = f"{self.url}/{identity}"
-        return damaged(f"{folder}/{name}", identity, fault, f"remove {folder} and push it again")
+        return damaged(f"{folder}/{name}", identity, fault, "a run encodes and uploads it again")
 
-    def put(self, store: Store, identity: str) -> bool:
-        """Upload one verified shard; False if it is there already. Raises DamagedShard."""
-        if self.read_record(identity) is not None:
+    def put(self, store: Store, identity: str, replace: bool = False) -> bool:
+        """Upload one shard, verified; False if its whole record is there already.
+
+        Only `replace` repairs a shard whose record is whole and whose files are damaged. Raises
+        DamagedShard if the local one is.
+        """
+        if not replace and self.has(identity):
             return False
         folder = store.folder("latents", identity)
         record, _ = verify(folder, identity)
@@ -103,24 +115,3 @@ class Remote:
             self.files.put_file(str(folder / "record.json"), part)
             self.files.mv(part, f"{target}/record.json")
         return True
-
-
-def pull(store: Store, identities: Iterable[str], url: str) -> list[str]:
-    """Stage the shards that are at `url` and not in the store; return the ids of those staged.
-
-    Checksums are compared after the copy. Raises DamagedShard if they differ: nothing of that
-    shard is kept. Raises UserError if the address cannot be used.
-    """
-    remote = Remote(url)
-    absent = [identity for identity in identities if not store.has("latents", identity)]
-    return [identity for identity in absent if remote.get(store, identity)]
-
-
-def push(store: Store, identities: Iterable[str], url: str) -> list[str]:
-    """Upload finished shards that are not at `url` yet; return the ids of those uploaded.
-
-    Raises DamagedShard for a local shard that is damaged, UserError if the address cannot be used.
-    """
-    remote = Remote(url)
-    finished = [identity for identity in identities if store.has("latents", identity)]
-    return [identity for identity in finished if remote.put(store, identity)]

@@ -37,19 +37,9 @@ class Cache:
     shards: tuple[Shard, ...]
 
     @cached_property
-    def id(self) -> str:
-        """A digest of the shards' ids."""
-        return digest([shard.id for shard in self.shards])
-
-    @cached_property
     def home(self) -> dict[str, Shard]:
         """The shard of every utterance id."""
         return {row.id: shard for shard in self.shards for row in shard.rows}
-
-    @cached_property
-    def by_id(self) -> dict[str, Shard]:
-        """The shards by their ids."""
-        return {shard.id: shard for shard in self.shards}
 
     def shards_of(self, utterances: Iterable[str]) -> tuple[Shard, ...]:
         """Return the shards that hold these utterances, each once, in the cache's order."""

@@ -9,18 +9,23 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from pathlib import Path
-from typing import Any
+from typing import Annotated, Any
 
 from pydantic import Field, ValidationError
 
-from harness.codecs.catalog import codec_facts, codec_sources
+from harness.audio import RESAMPLING_POLICY
+from harness.codecs.catalog import codec_facts, codec_identity
 from harness.config import CodecConfig, Config, MethodConfig, Strict, explain, read_layers
-from harness.errors import UserError
-from harness.identity import HARNESS, audio_digest, digest, source_digest
+from harness.errors import UserError, nearest
+from harness.identity import HARNESS, LATENT_SOURCES, audio_digest, digest, source_digest
 from harness.splits import resolve_splits
 from harness.store import Store
 
-FIT_SOURCES = [HARNESS / "codecs" / name for name in ("kmeans.py", "requantize.py")]
+FIT_SOURCES = [
+    *LATENT_SOURCES,
+    *(HARNESS / "codecs" / f"{name}.py" for name in ("kmeans", "requantize", "requantized")),
+]
+ENTRIES = Field(ge=2, le=32_767)  # codes are kept as 16-bit integers
 
 
 class CodebookStudy(Strict):
@@ -31,10 +36,10 @@ class CodebookStudy(Strict):
     `trained_codebooks`. At most `frames` training frames are used.
     """
 
-    entries: list[int]
-    codebooks: int = Field(ge=2)
+    entries: Annotated[list[Annotated[int, ENTRIES]], Field(min_length=1)]
+    codebooks: int = Field(ge=2, le=64)
     trained_codebooks: int = Field(ge=2)
-    keep: list[int]
+    keep: Annotated[list[Annotated[int, Field(ge=0)]], Field(min_length=1)]
     frames: int = Field(ge=1000)
     seed: int = 0
     reconstruction_metrics: list[str]
@@ -56,12 +61,27 @@ def load_study(path: Path) -> tuple[Config, CodebookStudy]:
         raise UserError(f"{path}: {explain(error)}") from error
     if len(config.codecs) != 1 or config.codecs[0].quantizer is not None:
         raise UserError(f"{path}: codec: the study refits one codec's own codebooks; name one")
+    check_study(path, config, study)
+    return config, study
+
+
+def check_study(path: Path, config: Config, study: CodebookStudy) -> None:
+    """Raise UserError for what no run could do."""
+    for name in ("entries", "keep"):
+        if len(set(getattr(study, name))) < len(getattr(study, name)):
+            raise UserError(f"{path}: study.{name}: a value occurs twice; remove one")
+    known = [metric.name for metric in config.metrics]
+    for name in study.reconstruction_metrics:
+        if name not in known:
+            raise UserError(
+                f"{path}: study.reconstruction_metrics: '{name}' is not among `metrics`"
+                f"{nearest(name, known)}"
+            )
     if study.trained_codebooks > study.codebooks:
         raise UserError(
             f"{path}: study: trained_codebooks is {study.trained_codebooks}, more than the "
             f"{study.codebooks} codebooks that are fitted"
         )
-    return config, study
 
 
 def quantizer_files(
@@ -69,9 +89,10 @@ def quantizer_files(
 ) -> dict[tuple[int, int], Path]:
     """Return where the codebooks of each (keep, K) lie, named by all that determines them."""
     splits, codec = resolve_splits(config), config.codecs[0]
+    facts = codec_facts(codec)
     common: dict[str, Any] = {
-        "codec": codec_facts(codec).sha256,
-        "code": source_digest([*FIT_SOURCES, *codec_sources(codec)]),
+        "codec": [facts.sha256, facts.codebooks, facts.name],
+        "code": [source_digest(FIT_SOURCES), codec_identity(codec), RESAMPLING_POLICY],
         "train": audio_digest(splits.train),
         "valid": audio_digest(splits.valid),
         "codebooks": study.codebooks,
@@ -132,7 +153,8 @@ def run_study(
 
     store = Store.create(root)
     files = quantizer_files(config, study, store)
-    fit_missing(config, study, files, say)
+    with store.lock():
+        fit_missing(config, study, files, say)
     paths = list(files.values())
     say(f"reconstruction from 1 to {study.codebooks} codes of {len(paths)} refitted codecs")
     run(reconstruction_config(config, study, paths), root, None, address)

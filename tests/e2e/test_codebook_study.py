@@ -74,6 +74,9 @@ def test_the_shipped_study_is_planned_as_the_question_asks(tmp_path: Path) -> No
         ("study: {trained_codebooks: 99}", "trained_codebooks is 99"),
         ("codec: [{name: tiny}, {name: tiny-codes}]", "name one"),
         ("trainin: {}", "unknown key 'trainin'"),
+        ("study: {entries: [0]}", "study: key 'entries.0'"),
+        ("study: {entries: [256, 256]}", "a value occurs twice"),
+        ("study: {reconstruction_metrics: [pesqq]}", "did you mean 'pesq'?"),
     ],
 )
 def test_a_wrong_study_is_one_clear_sentence(tmp_path: Path, line: str, message: str) -> None:

@@ -110,7 +110,7 @@ def test_report_is_written_as_table_json_and_figure(report: Report, tmp_path: Pa
     write(report, tmp_path)
     table = pd.read_csv(tmp_path / "rate_distortion.csv")
     assert len(table) == len(report.points) * len(METRICS)
-    assert len(json.loads((tmp_path / "rate_distortion.json").read_text())) == len(table)
+    assert json.loads((tmp_path / "rate_distortion.json").read_text()) == as_json(report)
     for name in ("rate_distortion.svg", "rate_distortion-dark.svg"):
         text = (tmp_path / name).read_text()
         assert all(label in text for label in ("kb/s", "Opus", "z, not quantized", "ESTOI"))
@@ -149,6 +149,8 @@ def test_command_prints_the_table(
         ({"metrics": "estoi,"}, "names separated by commas"),
         ({"utterances": 0}, "greater than or equal to 1"),
         ({"split": "tests"}, "did you mean 'test'?"),
+        ({"out": __file__}, "is a file; name a folder"),
+        ({"out": "nowhere/curve"}, "folder nowhere does not exist"),
         ({"option": ["rate"]}, "write it as NAME=VALUE"),
         ({"corpus": "librispeech"}, "a root is needed"),
     ],

@@ -35,6 +35,7 @@ def test_a_diff_keeps_what_it_does_not_name(tmp_path: Path) -> None:
         ("training: {steps: '9'}", "key 'training.steps': input should be a valid integer"),
         ("backbone: {layers: '3'}", "key 'backbone.layers': input should be a valid integer"),
         ("metrics: [{name: visqol, utterances: 3}]", "greater than or equal to 12"),
+        ("codec: []", "key 'codec': list should hold at least one codec, not []"),
         ("training: [", "is not valid YAML"),
         ("extends: nowhere.yaml", "cannot be read"),
     ],

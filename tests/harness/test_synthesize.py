@@ -9,8 +9,10 @@ from torch import Tensor, nn
 from harness.codecs.loading import load_codec
 from harness.config import CodecConfig
 from harness.errors import UserError
+from harness.evaluations import layers_used
 from harness.space import untrained_space
 from harness.synthesize import Synthesizer, WrongNfe, noise_seed, require_declared
+from methods.anchors import Codec as Anchor
 from methods.base import Audio, Backbone, Inputs, Method
 
 SPEECH = np.sin(np.linspace(0, 4000, 8000, dtype=np.float32)) * np.float32(0.3)
@@ -66,6 +68,29 @@ def test_extras_are_for_anchors_alone(codec: Any) -> None:
 def test_network_calls_are_counted_not_believed(codec: Any) -> None:
     with pytest.raises(WrongNfe, match="made 3 calls at NFE 2"):
         Synthesizer(codec, probe(codec, calls=3), 2, 0).run("u", SPEECH, 16_000)
+
+
+def test_audio_that_cannot_be_encoded_is_named(codec: Any) -> None:
+    maker = Synthesizer(codec, probe(codec, calls=1), 1, 0)
+    with pytest.raises(
+        UserError, match="utterance 'short one': codec 'tiny': 150 samples are less"
+    ):
+        maker.run("short one", SPEECH[:100], 16_000)
+    with pytest.raises(UserError, match="utterance 'short one'"):
+        maker.flops("short one", SPEECH[:100], 16_000)
+
+
+def test_only_a_declared_parameter_says_how_many_codes_are_decoded(codec: Any) -> None:
+    class Shortened(Probe):
+        """A parameter `first` that counts something else."""
+
+        class Params(Method.Params):
+            first: int = 3
+
+    space = untrained_space(codec)
+    assert layers_used(Shortened(Shortened.Params(), space, Backbone())) is None
+    for count in (2, None):
+        assert layers_used(Anchor(Anchor.Params(first=count), space, Backbone())) == count
 
 
 def test_the_estimate_has_the_references_length(codec: Any) -> None:

@@ -10,6 +10,8 @@ import torch
 from harness.audio import read_audio
 from harness.config import Config, load_config
 from harness.errors import UserError, WorkFailed
+from harness.latents.remote import Remote
+from harness.latents.shard import verify
 from harness.run import raise_failures
 from harness.state import list_jobs, missing_scorings, read_state
 from harness.store import Store
@@ -102,6 +104,21 @@ def test_shards_are_staged_from_remote_storage_instead_of_encoded(
     assert outcome.error is None, outcome.trace
     codes = [w.store.folder("latents", shard.id) / "codes.npy" for w in (first, second)]
     assert codes[0].read_bytes() == codes[1].read_bytes()
+
+
+@pytest.mark.parametrize("ending", ["record.json", "-codes.npy"])
+def test_a_damaged_remote_shard_is_encoded_here_and_replaced(tmp_path: Path, ending: str) -> None:
+    remote = {"remote": f"file://{tmp_path}/remote"}
+    config = Config.model_validate({**tiny_config().model_dump(), "latents": remote})
+    first, second = (Worker(config, Store.create(tmp_path / n).root, threads=1) for n in "ab")
+    shard = first.plan.codecs[0].cache.shards[0]
+    assert first.do("latents", shard.id).error is None
+    (far,) = (tmp_path / "remote" / shard.id).glob(f"*{ending}")
+    far.write_bytes(far.read_bytes()[:-9])
+    outcome = second.do("latents", shard.id)
+    assert outcome.error is None, outcome.trace
+    verify(second.store.folder("latents", shard.id), shard.id)
+    assert Remote(remote["remote"]).get(Store.create(tmp_path / "c"), shard.id)
 
 
 def test_training_from_codes_alone_equals_training_from_float32_latents(tmp_path: Path) -> None:

@@ -47,4 +47,4 @@ def test_cross_entropy_leaves_padding_out() -> None:
 
 def test_one_codebook_leaves_nothing_to_predict() -> None:
     with pytest.raises(MethodError, match="one codebook"):
-        softmax_heads(4, 1, 16)
+        softmax_heads(4, (16,))

@@ -35,6 +35,7 @@ class Dac(HubFamily):
     """The three published models, all trained on the same audio."""
 
     names: ClassVar[tuple[str, ...]] = tuple(RATES)
+    packages: ClassVar[tuple[str, ...]] = ("torch", "transformers")
     encode_rtf: ClassVar[Mapping[str, float]] = {
         "dac-16khz": 0.25,
         "dac-24khz": 0.39,

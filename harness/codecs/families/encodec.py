@@ -27,6 +27,7 @@ class Encodec(Family):
     """The official model at each of its bandwidths (kb/s)."""
 
     names: ClassVar[tuple[str, ...]] = ("encodec",)
+    packages: ClassVar[tuple[str, ...]] = ("torch", "encodec")
     encode_rtf: ClassVar[Mapping[str, float]] = {"encodec": 0.066}
 
     def weights(self, config: CodecConfig) -> Path:
@@ -69,5 +70,6 @@ class Encodec(Family):
 
 def cached() -> Path:
     """Return where torch.hub keeps EnCodec's official weights."""
-    home = os.environ.get("TORCH_HOME", "~/.cache/torch")
+    caches = Path(os.environ.get("XDG_CACHE_HOME", "~/.cache"))
+    home = os.environ.get("TORCH_HOME", caches / "torch")
     return Path(home).expanduser() / "hub" / "checkpoints" / FILE

@@ -41,6 +41,7 @@ class Mimi(HubFamily):
     """The published model; K = 2048 and 12.5 frames per second."""
 
     names: ClassVar[tuple[str, ...]] = ("mimi",)
+    packages: ClassVar[tuple[str, ...]] = ("torch", "transformers")
     encode_rtf: ClassVar[Mapping[str, float]] = {"mimi": 0.094}
     repositories: ClassVar[Mapping[str, str]] = {"mimi": "kyutai/mimi"}
     model_type: ClassVar[str] = "mimi"

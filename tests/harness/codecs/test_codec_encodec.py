@@ -1,6 +1,7 @@
 """EnCodec 24 kHz against the official model, at every official bandwidth."""
 
 import pickle
+import random
 from pathlib import Path
 
 import pytest
@@ -8,6 +9,7 @@ import torch
 from small_codecs import encodec_model
 
 from harness.codecs.catalog import codec_facts
+from harness.codecs.encodec24 import load_encodec
 from harness.codecs.families.encodec import CODEBOOKS, cached
 from harness.codecs.loading import load_codec
 from harness.codecs.official import EncodecModel
@@ -124,6 +126,41 @@ def test_other_weights_are_refused(saved: dict[str, Path], tmp_path: Path, conte
         path.write_bytes(b"no weights" if content == "text" else b"")
     with pytest.raises(UserError, match=r"other\.th: does not hold EnCodec 24 kHz weights"):
         load_codec(CodecConfig(name="encodec", weights=str(path)))
+
+
+def broken(whole: bytes, number: int) -> bytes:
+    """Return noise behind a pickle's or archive's first bytes, or a file cut or changed."""
+    draw = random.Random(number)
+    if number % 3 == 0:
+        start = draw.choice([b"\x80\x02", b"\x80\x02}q\x00", b"\x80\x02(X", b"PK\x03\x04", b""])
+        return start + draw.randbytes(draw.randrange(200))
+    data = bytearray(whole[: draw.randrange(1, len(whole))] if number % 3 == 1 else whole)
+    for place in (draw.randrange(min(len(data), 4000)) for _ in range(40)):
+        data[place] = draw.randrange(256)
+    return bytes(data)
+
+
+def test_no_broken_file_is_a_traceback(saved: dict[str, Path], tmp_path: Path) -> None:
+    path, state = tmp_path / "broken.th", {"a": torch.zeros(3), "b": torch.arange(2)}
+    facts = codec_facts(CodecConfig(name="encodec", weights=str(saved["encodec"])))
+    for kept in (True, False):
+        torch.save(state, tmp_path / "small.th", _use_new_zipfile_serialization=kept)
+        whole = (tmp_path / "small.th").read_bytes()
+        for number in [*range(150), 345, 1008]:  # these two end in struct.error and KeyError
+            path.write_bytes(broken(whole, number))
+            with pytest.raises(UserError, match=r"broken\.th: does not hold EnCodec 24 kHz"):
+                load_encodec(facts, path)
+
+
+@pytest.mark.parametrize("variable", ["TORCH_HOME", "XDG_CACHE_HOME", None])
+def test_the_cache_is_torch_hubs(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, variable: str | None
+) -> None:
+    monkeypatch.delenv("TORCH_HOME", raising=False)
+    monkeypatch.delenv("XDG_CACHE_HOME", raising=False)
+    if variable is not None:
+        monkeypatch.setenv(variable, str(tmp_path))
+    assert cached().parent == Path(torch.hub.get_dir()) / "checkpoints"
 
 
 def test_the_official_name_needs_the_official_hash(saved: dict[str, Path], tmp_path: Path) -> None:

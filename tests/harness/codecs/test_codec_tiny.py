@@ -13,6 +13,7 @@ from harness.codecs.catalog import check_test_audio, codec_facts
 from harness.codecs.families.tiny import read_header
 from harness.codecs.loading import load_codec
 from harness.codecs.mel import mel_filterbank
+from harness.codecs.weights import safetensors_metadata
 from harness.config import CodecConfig
 from harness.data.embedded import ASSETS, EmbeddedCorpus
 from harness.errors import UserError
@@ -64,7 +65,7 @@ def test_it_leaves_something_to_resynthesise(tiny: Codec) -> None:
 
 
 def test_the_training_record_lies_in_the_weights() -> None:
-    header = read_header(WEIGHTS)
+    header = safetensors_metadata(WEIGHTS)
     assert json.loads(header["training"])["steps"] > 1000
     assert len(json.loads(header["curve"])) > 10
     assert not any("test" in source for source in codec_facts(CodecConfig()).trained_on)
@@ -74,8 +75,7 @@ def test_the_training_record_lies_in_the_weights() -> None:
 def test_no_test_audio_was_trained_on_and_trained_audio_is_found() -> None:
     corpus = EmbeddedCorpus()
     check_test_audio(CodecConfig(), [*corpus.split("test"), *corpus.split("test-voices")])
-    files = json.loads(read_header(WEIGHTS)["trained_audio"])
-    identity, digest = files[0]
+    identity, digest = read_header(WEIGHTS).trained_audio[0]
     row = corpus.split("test")[0]
     seen = type(row)(**{**vars(row), "id": identity, "sha256": digest.ljust(64, "0")})
     with pytest.raises(UserError, match=f"'tiny' was trained on test utterance '{identity}'"):
@@ -114,6 +114,47 @@ def test_what_is_no_safetensors_file_is_refused(tmp_path: Path, content: bytes) 
     path.write_bytes(content)
     with pytest.raises(UserError, match=r"none\.safetensors: is not a tiny codec checkpoint"):
         codec_facts(CodecConfig(weights=str(path)))
+
+
+@pytest.mark.parametrize(
+    ("key", "value"),
+    [
+        ("shape", None),
+        ("shape", "[]"),
+        ("shape", "{"),
+        ("shape", '{"hop": 320}'),
+        ("hop", 0),
+        ("hop", "320"),
+        ("hops", 320),
+        ("trained_on", None),
+        ("trained_on", "3"),
+        ("trained_audio", None),
+        ("trained_audio", '[["an id alone"]]'),
+    ],
+)
+def test_a_header_that_lacks_something_is_refused(tmp_path: Path, key: str, value: object) -> None:
+    header = safetensors_metadata(WEIGHTS)
+    if key in header and value is None:
+        del header[key]
+    elif key in header:
+        header[key] = str(value)
+    else:
+        header["shape"] = json.dumps({**json.loads(header["shape"]), key: value})
+    path = tmp_path / "odd.safetensors"
+    save_file({"a": torch.zeros(1)}, path, header)
+    fault = key if key in safetensors_metadata(WEIGHTS) else "shape"
+    for use in (codec_facts, load_codec, lambda config: check_test_audio(config, [])):
+        with pytest.raises(UserError, match=rf"odd\.safetensors: its header is damaged.*'{fault}'"):
+            use(CodecConfig(weights=str(path)))
+
+
+def test_a_geometry_that_cannot_be_built_is_refused(tmp_path: Path) -> None:
+    header = safetensors_metadata(WEIGHTS)
+    header["shape"] = json.dumps({**json.loads(header["shape"]), "encoder_width": 1 << 62})
+    path = tmp_path / "wide.safetensors"
+    save_file(load_file(WEIGHTS), path, header)
+    with pytest.raises(UserError, match=r"wide\.safetensors: does not fit the geometry"):
+        load_codec(CodecConfig(weights=str(path)))
 
 
 def test_options_it_does_not_have_are_refused() -> None:

@@ -15,6 +15,7 @@ from harness.codecs.families.tiny import read_header
 from harness.codecs.loading import load_codec
 from harness.codecs.tiny_codec import TinyCodec
 from harness.codecs.training import CodecTraining
+from harness.codecs.weights import safetensors_metadata
 from harness.config import CodecConfig
 from harness.data.embedded import ASSETS, EmbeddedCorpus
 from harness.data.read import read_utterance
@@ -56,18 +57,19 @@ def test_both_decoders_are_about_as_good_from_all_codes(pair: tuple[Codec, Codec
 
 
 def test_the_training_record_says_that_it_never_saw_z() -> None:
-    training = json.loads(read_header(SHIPPED)["training"])
+    training = json.loads(safetensors_metadata(SHIPPED)["training"])
     assert training["unquantized_share"] == 0
-    record = json.loads(read_header(SHIPPED)["trained_audio"])
+    record = read_header(SHIPPED).trained_audio
     assert all(len(digest) == 16 for _, digest in record)
     assert {name for name, _ in record} == {
-        name for name, _ in json.loads(read_header(ASSETS / "tiny.safetensors")["trained_audio"])
+        name for name, _ in read_header(ASSETS / "tiny.safetensors").trained_audio
     }
 
 
 def test_a_decoder_goes_with_its_own_encoder_only(tmp_path: Path) -> None:
     path = tmp_path / "other.safetensors"
-    save_file(load_file(SHIPPED), path, {**read_header(SHIPPED), "encoder_sha256": "0" * 64})
+    header = {**safetensors_metadata(SHIPPED), "encoder_sha256": "0" * 64}
+    save_file(load_file(SHIPPED), path, header)
     with pytest.raises(UserError, match=r"the encoder that other\.safetensors was trained with"):
         codec_facts(CodecConfig(weights=str(path)))
 
@@ -88,7 +90,7 @@ def test_training_a_decoder_leaves_encoder_and_codebooks_alone(tmp_path: Path) -
 
 
 def test_a_training_step_does_not_start_the_codebooks_anew() -> None:
-    """encodec's quantizer fits its codebooks to the first batch, in evaluation too, unless told."""
+    """Unless told, the quantizer of encodec fits them to its first batch, in evaluation too."""
     tiny = load_codec(CodecConfig())
     assert isinstance(tiny, TinyCodec)
     before = [book.clone() for book in tiny.codebooks()]

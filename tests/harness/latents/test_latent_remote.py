@@ -6,7 +6,7 @@ from latent_helpers import Make
 
 from harness.errors import UserError
 from harness.latents.read import Latents
-from harness.latents.remote import pull, push
+from harness.latents.remote import Remote
 from harness.latents.shard import DamagedShard, verify
 from harness.store import Store
 
@@ -29,12 +29,11 @@ def remote_file(url: str, identity: str, ending: str) -> tuple[fsspec.AbstractFi
 
 
 def test_there_and_back(make: Make, tmp_path: Path, url: str) -> None:
-    latents, other = make(tmp_path / "a"), Store.create(tmp_path / "b")
-    assert push(latents.store, [*ids(latents), "never encoded"], url) == ids(latents)
-    assert push(latents.store, ids(latents), url) == []
-    assert pull(other, [*ids(latents), "never encoded"], url) == ids(latents)
-    assert pull(other, ids(latents), url) == []
+    latents, other, remote = make(tmp_path / "a"), Store.create(tmp_path / "b"), Remote(url)
     for identity in ids(latents):
+        assert not remote.get(other, identity)
+        assert [remote.put(latents.store, identity) for _ in range(2)] == [True, False]
+        assert remote.get(other, identity)
         verify(other.folder("latents", identity), identity)
         for file in latents.store.folder("latents", identity).iterdir():
             assert (other.folder("latents", identity) / file.name).read_bytes() == file.read_bytes()
@@ -45,9 +44,9 @@ def test_there_and_back(make: Make, tmp_path: Path, url: str) -> None:
 def test_a_damaged_remote_shard_is_refused(
     make: Make, tmp_path: Path, url: str, ending: str, fault: str
 ) -> None:
-    latents, other = make(tmp_path / "a"), Store.create(tmp_path / "b")
+    latents, other, remote = make(tmp_path / "a"), Store.create(tmp_path / "b"), Remote(url)
     identity = ids(latents)[0]
-    push(latents.store, [identity], url)
+    remote.put(latents.store, identity)
     files, path = remote_file(url, identity, ending)
     data = bytearray(files.cat_file(path))
     files.rm_file(path)
@@ -55,45 +54,49 @@ def test_a_damaged_remote_shard_is_refused(
         data[-1] ^= 1
         files.pipe_file(path, bytes(data if fault == "flipped" else data[:-1]))
     with pytest.raises(DamagedShard, match=ending):
-        pull(other, [identity], url)
+        remote.get(other, identity)
     assert other.finished("latents") == set()
     assert list(other.staging.iterdir()) == []
+    assert remote.put(latents.store, identity, replace=True)
+    assert remote.get(other, identity)
 
 
 def test_a_partly_uploaded_shard_is_not_there(make: Make, tmp_path: Path, url: str) -> None:
-    latents, other = make(tmp_path / "a"), Store.create(tmp_path / "b")
+    latents, other, remote = make(tmp_path / "a"), Store.create(tmp_path / "b"), Remote(url)
     identity = ids(latents)[0]
-    push(latents.store, [identity], url)
+    remote.put(latents.store, identity)
     files, path = remote_file(url, identity, "record.json")
     files.rm_file(path)
-    assert pull(other, [identity], url) == []
-    assert push(latents.store, [identity], url) == [identity]
-    assert pull(other, [identity], url) == [identity]
+    assert not remote.get(other, identity)
+    assert remote.put(latents.store, identity)
+    assert remote.get(other, identity)
 
 
-def test_a_torn_remote_record_is_refused(make: Make, tmp_path: Path, url: str) -> None:
-    latents, other = make(tmp_path / "a"), Store.create(tmp_path / "b")
+def test_a_torn_remote_record_is_refused_and_replaced(make: Make, tmp_path: Path, url: str) -> None:
+    latents, other, remote = make(tmp_path / "a"), Store.create(tmp_path / "b"), Remote(url)
     identity = ids(latents)[0]
-    push(latents.store, [identity], url)
+    remote.put(latents.store, identity)
     files, path = remote_file(url, identity, "record.json")
     files.pipe_file(path, files.cat_file(path)[:100])
     with pytest.raises(DamagedShard, match=r"record\.json"):
-        pull(other, [identity], url)
+        remote.get(other, identity)
+    assert remote.put(latents.store, identity)
+    assert remote.get(other, identity)
 
 
 def test_a_damaged_local_shard_is_not_uploaded(make: Make, tmp_path: Path, url: str) -> None:
-    latents = make(tmp_path / "a")
+    latents, remote = make(tmp_path / "a"), Remote(url)
     identity = ids(latents)[0]
     (latents.store.folder("latents", identity) / "codes.npy").write_bytes(b"")
     with pytest.raises(DamagedShard, match="codes"):
-        push(latents.store, [identity], url)
-    assert pull(Store.create(tmp_path / "b"), [identity], url) == []
+        remote.put(latents.store, identity)
+    assert not remote.get(Store.create(tmp_path / "b"), identity)
 
 
 @pytest.mark.parametrize("url", ["nosuch://bucket/far", "ftp://127.0.0.1:1/far"])
 def test_storage_that_cannot_be_used_is_one_sentence(tmp_path: Path, url: str) -> None:
     with pytest.raises(UserError, match="cannot be used as storage") as caught:
-        pull(Store.create(tmp_path), ["any"], url)
+        Remote(url).get(Store.create(tmp_path), "any")
     assert url in str(caught.value)
     assert "credentials" in str(caught.value)
 
@@ -102,4 +105,4 @@ def test_storage_that_cannot_be_written(make: Make, tmp_path: Path) -> None:
     (tmp_path / "far").write_text("a file, where a folder is needed")
     latents = make(tmp_path / "a")
     with pytest.raises(UserError, match="cannot be used as storage"):
-        push(latents.store, ids(latents), f"file://{tmp_path}/far")
+        Remote(f"file://{tmp_path}/far").put(latents.store, ids(latents)[0])
