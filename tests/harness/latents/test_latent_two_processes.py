@@ -31,7 +31,9 @@ def build(root: Path, together: Barrier) -> None:
     write_shard(Store.create(root), shard, cache, load_codec(CodecConfig()), corpus, progress)
 
 
-def test_both_end_well(tmp_path: Path) -> None:
+def test_both_end_well(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    # A new process searches the parent's path, where tests/harness would be taken for the package.
+    monkeypatch.syspath_prepend(str(Path(__file__).resolve().parents[3]))
     context = multiprocessing.get_context("spawn")
     together = context.Barrier(2)
     both = [context.Process(target=build, args=(tmp_path, together)) for _ in range(2)]
