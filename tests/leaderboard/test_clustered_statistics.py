@@ -9,11 +9,14 @@ import pytest
 from scipy import stats
 
 from leaderboard.statistics import (
+    combined_means,
+    combined_ratios,
     holm,
     mean_difference,
     mean_estimate,
     ratio_difference,
     ratio_estimate,
+    slope_weights,
 )
 
 RNG = np.random.default_rng(11)
@@ -123,3 +126,13 @@ def test_holm_by_hand_with_an_untested_one() -> None:
     assert math.isnan(adjusted[1])
     assert adjusted[2:] == pytest.approx([0.06, 0.06])
     assert holm([0.9, 0.8]) == [1.0, 1.0]
+
+
+def test_equal_columns_have_no_slope_at_all() -> None:
+    values = np.random.default_rng(0).normal(0.7, 0.05, 30)
+    weights = slope_weights([-13.13, -13.86, -14.54, -15.17, -15.69])
+    slope = combined_means([values] * 5, weights, ["voice"] * 30)
+    assert (slope.mean, slope.low, slope.high, slope.p) == (0.0, 0.0, 0.0, 1.0)
+    words = np.full(30, 9.0)
+    ratio = combined_ratios([(values, words)] * 5, weights, ["voice"] * 30)
+    assert (ratio.mean, ratio.p) == (0.0, 1.0)
