@@ -8,6 +8,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from functools import cached_property
 from importlib.metadata import version
+from itertools import chain
 
 from pydantic import ValidationError
 
@@ -56,9 +57,8 @@ class Planner:
 
     def plan_codec(self, config: CodecConfig) -> PlannedCodec:
         """Return a codec with its latent cache; it must not have been trained on test audio."""
-        for name, rows in self.splits.evaluate.items():
-            if name != "valid":
-                check_test_audio(config, rows)
+        tested = [rows for name, rows in self.splits.evaluate.items() if name != "valid"]
+        check_test_audio(config, chain.from_iterable(tested))
         facts, kept = codec_facts(config), self.config.latents
         cache = plan_cache(
             f"{facts.sha256} {facts.codebooks}",

@@ -78,9 +78,7 @@ def line_chart(
         figure.subplots_adjust(left=0.13, right=0.7, top=0.96, bottom=0.16)
         for index, line in enumerate(series):
             _draw(axes, line, index)
-        for index, (label, value) in enumerate(levels):
-            axes.axhline(value, color=MUTED, linewidth=1, linestyle=DASHES[1 + index % 3],
-                         label=plain(label))  # fmt: skip
+        _draw_levels(axes, levels)
         _finish(axes, series, x, y)
         axes.legend(loc="center left", bbox_to_anchor=(1.01, 0.5), handlelength=2.4)
         return _svg(figure)
@@ -101,9 +99,7 @@ def point_chart(
         figure.subplots_adjust(left=0.12, right=0.68, top=0.89, bottom=0.15)
         for index, line in enumerate(series):
             _draw_points(axes, line, index)
-        for index, (label, value) in enumerate(levels):
-            axes.axhline(value, color=MUTED, linewidth=1, linestyle=DASHES[1 + index % 3],
-                         label=plain(label))  # fmt: skip
+        _draw_levels(axes, levels)
         for at, label in marks:
             axes.annotate(plain(label), (at, 1), xycoords=("data", "axes fraction"), xytext=(0, 3),
                           textcoords="offset points", ha="center", va="bottom", fontsize=8,
@@ -162,6 +158,12 @@ def _chart(width: float, height: float) -> Iterator[tuple[Figure, Any]]:
         figure = Figure(figsize=(width, height))
         FigureCanvasSVG(figure)
         yield figure, figure.add_subplot()
+
+
+def _draw_levels(axes: Any, levels: Sequence[tuple[str, float]]) -> None:
+    for index, (label, value) in enumerate(levels):
+        axes.axhline(value, color=MUTED, linewidth=1, linestyle=DASHES[1 + index % 3],
+                     label=plain(label))  # fmt: skip
 
 
 def _draw(axes: Any, line: Series, index: int) -> None:

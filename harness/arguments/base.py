@@ -24,3 +24,15 @@ def add_group(groups: Parsers, name: str, about: str) -> Parsers:
     group = groups.add_parser(name, help=about, description=about)
     commands: Parsers = group.add_subparsers(metavar="COMMAND", required=True)
     return commands
+
+
+def add_loader(command: argparse.ArgumentParser) -> None:
+    """Add what a corpus' loader takes."""
+    command.add_argument("--root", help="the corpus' folder")
+    command.add_argument(
+        "--option",
+        action="append",
+        default=[],
+        metavar="NAME=VALUE",
+        help="a loader's option, e.g. sample_rate=16000 (repeatable)",
+    )

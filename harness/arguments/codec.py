@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from argparse import ArgumentParser
 
-from harness.arguments.base import Parsers, add, add_group
+from harness.arguments.base import Parsers, add, add_group, add_loader
 
 
 def add_codec_commands(groups: Parsers) -> None:
@@ -33,14 +33,7 @@ def add_choice(command: ArgumentParser) -> None:
 def add_corpus(command: ArgumentParser) -> None:
     """Add the arguments that choose a corpus."""
     command.add_argument("--corpus", default="embedded", metavar="KIND", help="kind of corpus")
-    command.add_argument("--root", help="the corpus' folder")
-    command.add_argument(
-        "--option",
-        action="append",
-        default=[],
-        metavar="NAME=VALUE",
-        help="a loader's option (repeatable)",
-    )
+    add_loader(command)
 
 
 def add_info(codec: Parsers) -> None:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from harness.arguments.base import Parsers, add, add_group
+from harness.arguments.base import Parsers, add, add_group, add_loader
 
 
 def add_data_commands(groups: Parsers) -> None:
@@ -20,14 +20,7 @@ def add_data_commands(groups: Parsers) -> None:
         one.add_argument(
             "kind", help="embedded, librispeech, librilight, folder, conversations, manifest"
         )
-        one.add_argument("--root", help="the corpus' folder")
-        one.add_argument(
-            "--option",
-            action="append",
-            default=[],
-            metavar="NAME=VALUE",
-            help="a loader's option, e.g. sample_rate=16000 (repeatable)",
-        )
+        add_loader(one)
         one.add_argument(
             "--split", action="append", default=[], help="only these splits (repeatable)"
         )

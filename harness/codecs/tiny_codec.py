@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
@@ -19,6 +18,7 @@ from harness.codecs.packed import pack_state, unpack_state
 from harness.codecs.tiny import TinyModel
 from harness.codecs.weights import first_line
 from harness.errors import UserError
+from harness.latents.files import file_sha256
 from harness.records import CodecFacts
 from harness.store import atomic_write
 
@@ -103,7 +103,7 @@ def save_tiny(model: TinyModel, path: Path, record: dict[str, str]) -> None:
 def save_decoder(model: TinyModel, path: Path, record: dict[str, str], encoder: Path) -> None:
     """Write the decoder alone, at 6 bits; encoder and codebooks are those of the file `encoder`."""
     state = {k: v for k, v in model.state_dict().items() if k.startswith("decoder.")}
-    digest = hashlib.sha256(encoder.read_bytes()).hexdigest()
+    digest = file_sha256(encoder)
     write(model, path, pack_state(state), {"encoder_sha256": digest, **record})
 
 

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 
 from harness.codecs.catalog import codec_facts
 from harness.commands.codec import chosen_codec
+from harness.commands.data import loader_options
 from harness.commands.output import print_json, print_table
 from harness.config import CodecConfig
 from harness.errors import UserError
@@ -27,7 +28,7 @@ def evaluate(options: Namespace) -> int:
     corpus = {
         "kind": options.corpus,
         "root": options.root,
-        "options": dict(pair(text) for text in options.option),
+        "options": loader_options(options.option),
     }
     # Here, since these import torch: what was wrong above is said at once.
     from harness import rate_distortion
@@ -69,14 +70,6 @@ def chosen_metrics(text: str | None) -> list[str]:
         return list(registry.discover())
     except MetricError as error:
         raise UserError(str(error)) from error
-
-
-def pair(text: str) -> tuple[str, str]:
-    """Split NAME=VALUE."""
-    name, equals, value = text.partition("=")
-    if not equals:
-        raise UserError(f"--option {text}: write it as NAME=VALUE")
-    return name, value
 
 
 def print_report(report: Report) -> None:

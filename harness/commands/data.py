@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from argparse import Namespace
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -15,13 +16,18 @@ from harness.errors import UserError
 
 def opened(options: Namespace) -> Corpus:
     """Open the corpus a command names."""
+    return open_corpus(options.kind, options.root, **loader_options(options.option))
+
+
+def loader_options(texts: Sequence[str]) -> dict[str, object]:
+    """Return --option NAME=VALUE, given any number of times, as keyword arguments."""
     pairs: dict[str, object] = {}
-    for text in options.option:
+    for text in texts:
         name, equals, value = text.partition("=")
         if not equals:
             raise UserError(f"--option {text}: write it as NAME=VALUE")
         pairs[name] = value
-    return open_corpus(options.kind, options.root, **pairs)
+    return pairs
 
 
 def info(options: Namespace) -> int:

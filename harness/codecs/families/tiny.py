@@ -22,6 +22,7 @@ from harness.codecs.weights import (
     given_weights,
     safetensors_metadata,
     verified_sha256,
+    weights_sha256,
 )
 from harness.config import CodecConfig
 from harness.data.embedded import ASSETS
@@ -130,7 +131,7 @@ def taught_by(path: Path) -> Path | None:
     if expected is None:
         return None
     embedded = ASSETS / "tiny.safetensors"
-    found = hashlib.sha256(embedded.read_bytes()).hexdigest()
+    found = weights_sha256(embedded)
     check_sha256(embedded, found, expected, f"the encoder that {path.name} was trained with")
     return embedded
 
