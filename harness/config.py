@@ -8,10 +8,18 @@ from __future__ import annotations
 import types
 from collections.abc import Iterator
 from pathlib import Path
-from typing import Annotated, Any, Literal, Union, get_args, get_origin
+from typing import Annotated, Any, Literal, Self, Union, get_args, get_origin
 
 import yaml
-from pydantic import AfterValidator, BaseModel, ConfigDict, Field, JsonValue, ValidationError
+from pydantic import (
+    AfterValidator,
+    BaseModel,
+    ConfigDict,
+    Field,
+    JsonValue,
+    ValidationError,
+    model_validator,
+)
 from pydantic_core import PydanticCustomError
 
 from harness.errors import UserError, nearest
@@ -26,11 +34,33 @@ class Strict(BaseModel):
     model_config = ConfigDict(extra="forbid", frozen=True, strict=True)
 
 
+class NominalCodec(Strict):
+    """A codec's geometry, in Hz and entries K of each codebook."""
+
+    sample_rate: int = Field(ge=1)
+    frame_rate: float = Field(gt=0)
+    sizes: list[Annotated[int, Field(ge=2)]] = Field(min_length=1)
+    dimension: int = Field(ge=1)
+
+
+class NominalCorpus(Strict):
+    """Hours that `resynth plan` sizes a run by where its audio or weights are not at hand.
+
+    `evaluate` gives the hours that are evaluated of each split; `codec` is every codec's geometry.
+    """
+
+    hours: float = Field(gt=0)
+    sample_rate: int = Field(ge=1)
+    evaluate: dict[str, Annotated[float, Field(gt=0)]]
+    codec: NominalCodec
+
+
 class CorpusConfig(Strict):
     """Which audio trains, validates and tests. `root` is for every kind but `embedded`.
 
     Where `valid` is empty, `held_out_voices` voices of the training splits, chosen by hash, make
     the validation split. `leave_out_voice` keeps one voice out of training and validation.
+    `nominal` changes no result.
     """
 
     kind: str = "embedded"
@@ -40,6 +70,7 @@ class CorpusConfig(Strict):
     valid: list[str] = ["valid"]
     held_out_voices: int = Field(default=0, ge=0)
     leave_out_voice: str | None = None
+    nominal: NominalCorpus | None = None
 
 
 class CodecConfig(Strict):
@@ -74,26 +105,59 @@ class LatentsConfig(Strict):
 
 
 class TrainingConfig(Strict):
-    """One budget for every trained method."""
+    """One budget for every trained method: `steps`, or as many steps as `flops` pay for.
 
-    steps: int = Field(default=400_000, ge=1)
+    A batch is `batch_size` crops of `segment_seconds`, and as many frames where utterances are
+    shorter. `accumulate` splits it into so many passes. The learning rate warms up, then follows a
+    cosine to 5 % of its peak. `ema` is the decay of the averaged weights that are kept (0: the
+    weights themselves). Every `validate_every` steps `validate_batches` fixed batches are
+    evaluated. What `checkpoint_minutes` and `prefetch` (batches drawn ahead) say changes no result.
+    """
+
+    steps: int | None = Field(default=None, ge=1)
+    flops: float | None = Field(default=None, gt=0)
     batch_size: int = Field(default=8, ge=1)
     segment_seconds: float = Field(default=2.0, gt=0)
+    accumulate: int = Field(default=1, ge=1)
     learning_rate: float = Field(default=1e-3, gt=0)
     warmup_steps: int = Field(default=100, ge=0)
     weight_decay: float = Field(default=0.01, ge=0)
     clip_norm: float = Field(default=1.0, gt=0)
+    ema: float = Field(default=0.0, ge=0, lt=1)
     validate_every: int = Field(default=100, ge=1)
+    validate_batches: int = Field(default=4, ge=1)
     precision: Literal["float32", "bfloat16"] = "float32"
+    compile: bool = False
+    checkpoint_minutes: float = Field(default=10.0, ge=0)
+    prefetch: int = Field(default=4, ge=1)
+
+    @model_validator(mode="after")
+    def _one_budget(self) -> Self:
+        if (self.steps is None) == (self.flops is None):
+            raise PydanticCustomError(
+                "budget", "give either steps or flops, and make the other null"
+            )
+        if self.batch_size % self.accumulate:
+            raise PydanticCustomError("accumulate", "batch_size must be a multiple of accumulate")
+        return self
+
+    def identity(self) -> dict[str, Any]:
+        """Return all that shapes a trained method."""
+        return self.model_dump(exclude={"checkpoint_minutes", "prefetch"})
 
 
 class MethodConfig(Strict):
-    """A method, with parameters that differ from its defaults and the NFE values to evaluate."""
+    """A method, with parameters that differ from its defaults and the NFE values to evaluate.
+
+    `layers` are for methods that predict codes layer by layer: each is evaluated from its first
+    k codes, x1 included, for every k listed; none means from all N.
+    """
 
     name: str
     variant: str = ""
     params: dict[str, JsonValue] = {}
     nfe: list[int] = []
+    layers: list[int] = []
 
 
 class MetricConfig(Strict):
@@ -119,11 +183,24 @@ class SelectionConfig(Strict):
 
 
 class ComputeConfig(Strict):
-    """Ray actors and what each one gets."""
+    """Ray actors and what each one gets.
+
+    `ranks` processes share each training batch, with one of the worker's GPUs each (or, on a
+    CPU-only worker, its cores). `flops_per_second` is what one worker is taken to sustain in
+    training where nothing was measured yet: `resynth plan` forecasts hours with it.
+    """
 
     workers: int = Field(default=2, ge=1)
     cpus_per_worker: int = Field(default=1, ge=1)
     gpus_per_worker: float = Field(default=0.0, ge=0)
+    ranks: int = Field(default=1, ge=1)
+    flops_per_second: float | None = Field(default=None, gt=0)
+
+    @model_validator(mode="after")
+    def _a_gpu_a_rank(self) -> Self:
+        if self.ranks > 1 and self.gpus_per_worker not in (0, self.ranks):
+            raise PydanticCustomError("ranks", "gpus_per_worker must be 0 or as many as ranks")
+        return self
 
 
 def not_empty(codec: CodecConfig | list[CodecConfig]) -> CodecConfig | list[CodecConfig]:
@@ -134,7 +211,10 @@ def not_empty(codec: CodecConfig | list[CodecConfig]) -> CodecConfig | list[Code
 
 
 class Config(Strict):
-    """One benchmark run: method x data size x seed x NFE x split x metric."""
+    """One benchmark run: method x data size x seed x checkpoint x layers x NFE x split x metric.
+
+    `checkpoints` says which weights of a trial are evaluated: the last, or the best on validation.
+    """
 
     name: str
     title: str
@@ -144,7 +224,8 @@ class Config(Strict):
     codec: Annotated[CodecConfig | list[CodecConfig], AfterValidator(not_empty)] = CodecConfig()
     latents: LatentsConfig = LatentsConfig()
     backbone: Backbone = Backbone()
-    training: TrainingConfig = TrainingConfig()
+    training: TrainingConfig | None = None
+    checkpoints: list[Literal["last", "best"]] = Field(default=["last"], min_length=1)
     data_sizes: list[str] = ["100%"]
     seeds: list[int] = [0]
     samples: list[int] = [0]
@@ -158,6 +239,16 @@ class Config(Strict):
     def codecs(self) -> tuple[CodecConfig, ...]:
         """The codecs compared: `codec` is one or a list of them."""
         return (self.codec,) if isinstance(self.codec, CodecConfig) else tuple(self.codec)
+
+    @property
+    def budget(self) -> TrainingConfig:
+        """How methods are trained. Raises UserError if the configuration does not say."""
+        if self.training is None:
+            raise UserError(
+                "key 'training' is missing, but a method is to be trained; give training.steps or "
+                "training.flops"
+            )
+        return self.training
 
 
 def load_config(path: Path) -> Config:

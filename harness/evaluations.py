@@ -16,7 +16,6 @@ from harness.records import EvaluatedUtterance, EvaluationRecord, ReferenceRecor
 from harness.store import Store, write_record
 from harness.synthesize import Synthesis, Synthesizer
 from harness.trials import load_method
-from methods.base import Method
 
 
 def write_references(store: Store, plan: Plan, split: str) -> None:
@@ -49,7 +48,7 @@ def evaluate(
     """Resynthesize a split and commit the audio with its measured cost."""
     started, clock = now(), time.monotonic()
     method = load_method(store, plan, evaluation, codec)
-    maker = Synthesizer(codec, method, evaluation.nfe, evaluation.sample, device)
+    maker = Synthesizer(codec, method, evaluation.nfe, evaluation.layers, evaluation.sample, device)
     corpus, rows = plan.splits.corpus, plan.splits.evaluate[evaluation.split]
     rate, done, calls = corpus.sample_rate, [], 0
     # Counting FLOPs runs everything once, which also warms up, so that the first timing counts.
@@ -61,7 +60,7 @@ def evaluate(
             done.append(write_estimate(folder, f"audio/{number:05d}.flac", row, made, rate))
             calls += made.calls
             progress(number + 1, len(rows), None)
-        record = describe(plan, evaluation, method, done, calls, flops, started, clock)
+        record = describe(plan, evaluation, done, calls, flops, started, clock)
         write_record(folder, record)
 
 
@@ -88,7 +87,6 @@ def write_estimate(
 def describe(
     plan: Plan,
     evaluation: Evaluation,
-    method: Method,
     done: list[EvaluatedUtterance],
     calls: int,
     flops: float,
@@ -101,11 +99,12 @@ def describe(
     return EvaluationRecord(
         id=evaluation.id,
         trial=trial.id if trial else None,
+        checkpoint=evaluation.checkpoint,
         method=evaluation.method,
         codec=evaluation.codec.facts,
         data_size=trial.size if trial else None,
         nfe=evaluation.nfe,
-        layers=layers_used(method),
+        layers=evaluation.layers,
         seed=trial.seed if trial else None,
         sample=evaluation.sample,
         corpus=corpus.name,
@@ -118,11 +117,3 @@ def describe(
         utterances=tuple(done),
         provenance=provenance(started, time.monotonic() - clock),
     )
-
-
-def layers_used(method: Method) -> int | None:
-    """Return how many codes a method decodes from, where it declares a parameter that says so."""
-    if method.layers_param is None:
-        return None
-    count: int | None = getattr(method.params, method.layers_param)
-    return count

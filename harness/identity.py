@@ -23,9 +23,16 @@ LATENT_SOURCES = [
 TRAINING_SOURCES = [
     *LATENT_SOURCES,
     HARNESS / "latents" / "read.py",
-    *(HARNESS / name for name in ("train.py", "batches.py", "space.py")),
+    HARNESS / "space.py",
+    HARNESS / "flops.py",
+    *(
+        HARNESS / "training" / f"{name}.py"
+        for name in ("crops", "batches", "losses", "optimise", "loop")
+    ),
 ]
-SYNTHESIS_SOURCES = [HARNESS / name for name in ("synthesize.py", "space.py", "audio.py")]
+SYNTHESIS_SOURCES = [
+    HARNESS / name for name in ("synthesize.py", "flops.py", "space.py", "audio.py")
+]
 
 
 def digest(content: Any) -> str:

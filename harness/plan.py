@@ -10,7 +10,7 @@ from functools import cached_property
 
 from harness.config import CodecConfig, Config
 from harness.latents.spec import Cache, Shard
-from harness.records import CodecFacts, DataSize, MethodFacts
+from harness.records import Checkpoint, CodecFacts, DataSize, MethodFacts
 from harness.splits import Splits
 
 
@@ -25,7 +25,7 @@ class PlannedCodec:
 
 @dataclass(frozen=True)
 class Trial:
-    """One training run."""
+    """One training run; `teacher` is the trial it starts from, if its method has one."""
 
     id: str
     codec: PlannedCodec
@@ -33,26 +33,40 @@ class Trial:
     size: DataSize
     subset: tuple[str, ...]
     seed: int
+    teacher: Trial | None
+
+    @property
+    def title(self) -> str:
+        """Return a short name for progress lines."""
+        system = f"{system_name(self.method)} on {self.codec.facts.name}"
+        return f"{system} {self.size.label} seed {self.seed}"
 
 
 @dataclass(frozen=True)
 class Evaluation:
-    """One system at one NFE on one split; anchors have no trial."""
+    """One system at one NFE on one split; anchors have no trial, and so no checkpoint.
+
+    The trial of a method that trains nothing but has a teacher is the teacher's.
+    """
 
     id: str
     codec: PlannedCodec
     method: MethodFacts
     trial: Trial | None
+    checkpoint: Checkpoint | None
     nfe: int
+    layers: int | None
     sample: int
     split: str
 
     @property
     def title(self) -> str:
         """Return a short name for progress lines."""
-        size = f" {self.trial.size.label} seed {self.trial.seed}" if self.trial else ""
-        system = f"{system_name(self.method)} on {self.codec.facts.name}"
-        return f"{system}{size} nfe {self.nfe}, {self.split}"
+        parts = [f"{system_name(self.method)} on {self.codec.facts.name}"]
+        parts += [f"{self.trial.size.label} seed {self.trial.seed}"] if self.trial else []
+        parts += ["best"] if self.checkpoint == "best" else []
+        parts += [f"layers {self.layers}"] if self.layers is not None else []
+        return " ".join((*parts, f"nfe {self.nfe}, {self.split}"))
 
 
 @dataclass(frozen=True)

@@ -5,31 +5,20 @@ Pure: reads manifests, sources and weights' hashes; imports neither torch nor ra
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from functools import cached_property
-from importlib.metadata import version
+from collections.abc import Iterator, Sequence
 from itertools import chain
 
-from pydantic import ValidationError
-
 from harness.audio import RESAMPLING_POLICY
-from harness.codecs.catalog import check_test_audio, codec_facts, codec_identity, installed
-from harness.config import CodecConfig, Config, MethodConfig, SplitConfig, explain
+from harness.codecs.catalog import check_test_audio, codec_facts, codec_identity
+from harness.config import CodecConfig, Config, SplitConfig
+from harness.entries import Context, Entry
 from harness.errors import UserError, nearest
-from harness.identity import (
-    LATENT_SOURCES,
-    SYNTHESIS_SOURCES,
-    TRAINING_SOURCES,
-    audio_digest,
-    digest,
-    source_digest,
-)
+from harness.identity import LATENT_SOURCES, audio_digest, digest, source_digest
 from harness.latents.spec import plan_cache
 from harness.plan import Evaluation, Plan, PlannedCodec, Scoring, Trial
-from harness.records import SCHEMA, MethodFacts
-from harness.splits import first_by_hash, resolve_splits, training_subset
+from harness.records import SCHEMA
+from harness.splits import first_by_hash, resolve_splits
 from methods import catalog
-from methods.declaration import Declaration
 from methods.params import MethodError
 from metrics import registry
 from metrics.base import Metric, MetricError
@@ -53,7 +42,7 @@ class Planner:
             self.metrics = registry.discover()
         except (MethodError, MetricError) as error:
             raise UserError(str(error)) from error
-        self.audio = {name: audio_digest(rows) for name, rows in self.splits.evaluate.items()}
+        self.context = Context(config, self.splits, self.methods)
 
     def plan_codec(self, config: CodecConfig) -> PlannedCodec:
         """Return a codec with its latent cache; it must not have been trained on test audio."""
@@ -70,139 +59,39 @@ class Planner:
         )
         return PlannedCodec(config, facts, cache)
 
-    @cached_property
-    def valid_audio(self) -> str:
-        """Id of the validation audio; each trial's own subset has an id of its own."""
-        return audio_digest(self.splits.valid)
-
     def plan(self) -> Plan:
         """Return the plan."""
         self.check_selection()
-        trials, evaluations = [], []
-        for codec, entry in [(c, e) for c in self.codecs for e in self.config.methods]:
-            declaration = self.declaration(entry, codec)
-            if codec is not self.codecs[0] and self.facts(entry, declaration).ignores_codec:
-                continue
-            own = self.trials(entry, declaration, codec) if declaration.trains else [None]
-            trials += [trial for trial in own if trial is not None]
-            for trial in own:
-                evaluations += self.evaluations(entry, declaration, codec, trial)
+        trials: dict[str, Trial] = {}
+        evaluations: list[Evaluation] = []
+        for entry in self.entries():
+            own = entry.trials()
+            # A teacher's trial may be listed too: then it is shown as the configuration names it.
+            listed = entry.declaration.trains
+            trials |= {trial.id: trial for trial in own if listed or trial.id not in trials}
+            untrained: list[Trial | None] = [None]
+            for trial in own or untrained:
+                evaluations += entry.evaluations(trial)
+        for trial in [t.teacher for t in trials.values() if t.teacher]:
+            trials.setdefault(trial.id, trial)
         self.check_unique(evaluations)
         return Plan(
             self.config,
             tuple(self.codecs),
             self.splits,
             self.references(),
-            tuple(trials),
+            tuple(trials.values()),
             tuple(evaluations),
             tuple(self.scorings(evaluations)),
         )
 
-    def declaration(self, entry: MethodConfig, codec: PlannedCodec) -> Declaration:
-        """Return a method's declaration, with its NFE values and parameters checked."""
-        try:
-            found = catalog.get(entry.name, self.methods)
-        except MethodError as error:
-            raise UserError(f"methods: {error}") from error
-        for nfe in entry.nfe:
-            if not catalog.supports(found, nfe, codec.facts.codebooks):
-                raise UserError(
-                    f"method '{entry.name}': does not support NFE {nfe} (it declares "
-                    f"{found.nfe!r}); change methods.nfe"
-                )
-        return found
-
-    def facts(self, entry: MethodConfig, declaration: Declaration) -> MethodFacts:
-        """Return a method as its records show it. Raises UserError for wrong parameters."""
-        try:
-            params = declaration.params.model_validate(entry.params)
-        except ValidationError as error:
-            raise UserError(
-                f"method '{entry.name}', params: {explain(error, declaration.params)}"
-            ) from error
-        backbone = self.config.backbone.model_dump() if declaration.trains else {}
-        return MethodFacts(
-            name=declaration.name,
-            variant=entry.variant,
-            kind=declaration.kind,
-            summary=declaration.summary,
-            equation=declaration.equation,
-            source=declaration.source,
-            target=declaration.target,
-            conditions_on=declaration.conditions_on,
-            params=params.model_dump(mode="json"),
-            backbone=backbone,
-        )
-
-    def trials(
-        self, entry: MethodConfig, declaration: Declaration, codec: PlannedCodec
-    ) -> list[Trial]:
-        """Return one trial per data size and seed."""
-        method, sources = (
-            self.facts(entry, declaration),
-            source_digest(catalog.sources(declaration)),
-        )
-        training = [source_digest(TRAINING_SOURCES), codec_identity(codec.config)]
-        found = []
-        for label in self.config.data_sizes:
-            rows, size = training_subset(self.splits.train, label)
-            for seed in self.config.seeds:
-                identity = digest(
-                    {
-                        "schema": SCHEMA,
-                        "torch": version("torch"),
-                        "code": [training, sources],
-                        "method": [method.name, method.params, method.backbone],
-                        "seed": seed,
-                        "training": self.config.training.model_dump(),
-                        "codec": codec.facts.sha256,
-                        "N": codec.facts.codebooks,
-                        "latents": codec.cache.precision,
-                        "train": audio_digest(rows),
-                        "valid": self.valid_audio,
-                    }
-                )
-                subset = tuple(row.id for row in rows)
-                found.append(Trial(identity, codec, method, size, subset, seed))
-        return found
-
-    def evaluations(
-        self,
-        entry: MethodConfig,
-        declaration: Declaration,
-        codec: PlannedCodec,
-        trial: Trial | None,
-    ) -> list[Evaluation]:
-        """Return one evaluation per split, NFE and sampling seed."""
-        method = trial.method if trial else self.facts(entry, declaration)
-        sources = source_digest(catalog.sources(declaration))
-        # The reference alone is the same beside every codec.
-        own = None if method.ignores_codec else codec
-        synthesis = [source_digest(SYNTHESIS_SOURCES), own and codec_identity(own.config)]
-        values = entry.nfe or [catalog.default_nfe(declaration, codec.facts.codebooks)]
-        samples = self.config.samples if trial else [0]
-        found = []
-        for split, nfe, sample in [
-            (s.split, n, p) for s in self.config.evaluate for n in values for p in samples
-        ]:
-            identity = digest(
-                {
-                    "schema": SCHEMA,
-                    "torch": version("torch"),
-                    "code": [synthesis, sources],
-                    "packages": {name: installed(name) for name in declaration.packages},
-                    "trial": trial.id if trial else [method.name, method.params],
-                    "nfe": nfe,
-                    "sample": sample,
-                    "codec": own and own.facts.sha256,
-                    "N": own and own.facts.codebooks,
-                    "audio": self.audio[split],
-                    "rate": self.splits.corpus.sample_rate,
-                    "resampling": RESAMPLING_POLICY,
-                }
-            )
-            found.append(Evaluation(identity, codec, method, trial, nfe, sample, split))
-        return found
+    def entries(self) -> Iterator[Entry]:
+        """Yield every method on every codec; those that no codec shapes once."""
+        for codec in self.codecs:
+            for config in self.config.methods:
+                entry = Entry(self.context, config, codec)
+                if codec is self.codecs[0] or not entry.facts.ignores_codec:
+                    yield entry
 
     def scorings(self, evaluations: list[Evaluation]) -> list[Scoring]:
         """Return one scoring per evaluation and metric of its split."""
@@ -250,7 +139,7 @@ class Planner:
     def references(self) -> dict[str, str]:
         """Return the id of each split's reference audio."""
         rate = self.splits.corpus.sample_rate
-        return {split: digest([audio, rate]) for split, audio in self.audio.items()}
+        return {split: digest([audio, rate]) for split, audio in self.context.audio.items()}
 
     def check_selection(self) -> None:
         """Raise UserError unless selection uses the validation split and a metric scored there."""

@@ -12,7 +12,7 @@ from typing import Any, Literal
 
 from pydantic import BaseModel, ConfigDict, JsonValue
 
-SCHEMA = 1
+SCHEMA = 2
 SCORE_COLUMNS = [
     "utterance",
     "speaker",
@@ -104,7 +104,10 @@ class CodecFacts(Part):
 
 
 class MethodFacts(Part):
-    """A method as shown on the board. `kind` is "anchor" or "method"."""
+    """A method as shown on the board. `kind` is "anchor" or "method".
+
+    The facts are those of `methods.base.Method`.
+    """
 
     name: str
     variant: str
@@ -114,6 +117,9 @@ class MethodFacts(Part):
     source: str
     target: str
     conditions_on: tuple[str, ...]
+    layered: bool
+    needs: tuple[str, ...]
+    teacher: str | None
     params: dict[str, JsonValue]
     backbone: dict[str, JsonValue]
 
@@ -152,8 +158,17 @@ class CurvePoint(Part):
     valid: float | None
 
 
+Checkpoint = Literal["last", "best"]
+
+
 class TrialRecord(Record):
-    """One training run. Weights lie beside it as `weights.safetensors`."""
+    """One training run. Weights lie beside it, as `last.safetensors` and `best.safetensors`.
+
+    `parameters` are the method's own, `critic_parameters` those trained against it. `flops` are
+    one step's, counted once, times `steps`; the teacher's own trial is not in them. `seconds` of
+    training hold neither validation nor checkpoints; `stalled_seconds` of them waited for data.
+    `best_step` had the lowest validation loss.
+    """
 
     kind: Literal["trial"] = "trial"
     method: MethodFacts
@@ -161,10 +176,18 @@ class TrialRecord(Record):
     data_size: DataSize
     seed: int
     training: dict[str, JsonValue]
+    teacher: str | None
     parameters: int
+    critic_parameters: int
+    steps: int
     frames: int
+    flops: float
+    seconds: float
+    stalled_seconds: float
+    ranks: int
+    best_step: int
     curve: tuple[CurvePoint, ...]
-    weights_sha256: str
+    weights_sha256: dict[Checkpoint, str]
     provenance: Provenance
 
 
@@ -190,11 +213,13 @@ class EvaluatedUtterance(Part):
 class EvaluationRecord(Record):
     """One system on one split: its audio, its measured cost, and how it came about.
 
-    `trial` is None for anchors, as are `data_size` and `seed`. `sample` is the sampling seed.
+    `trial` is None for anchors, as are `checkpoint`, `data_size` and `seed`. `sample` is the
+    sampling seed. `layers` is how many codes a layered method decoded from, None meaning all.
     """
 
     kind: Literal["evaluation"] = "evaluation"
     trial: str | None
+    checkpoint: Checkpoint | None
     method: MethodFacts
     codec: CodecFacts
     data_size: DataSize | None

@@ -15,17 +15,19 @@ from methods.base import LatentSpace
 def untrained_space(codec: Codec) -> LatentSpace:
     """Return a space without standardisation, for anchors and for loading trained weights into."""
     size = codec.facts.dimension
-    return LatentSpace(
-        codec.codebooks(), torch.zeros(size), torch.ones(size), codec.facts.frame_rate
-    )
+    return space_of(codec, torch.zeros(size), torch.ones(size))
 
 
 def trained_space(codec: Codec, latents: Latents, subset: Sequence[str]) -> LatentSpace:
     """Return the space standardised by z's statistics over the trial's own training subset."""
     mean, std = moments(latents, subset, codec.facts.dimension)
-    return LatentSpace(
-        codec.codebooks(), mean.float(), std.float().clamp(min=1e-5), codec.facts.frame_rate
-    )
+    return space_of(codec, mean.float(), std.float().clamp(min=1e-5))
+
+
+def space_of(codec: Codec, mean: Tensor, std: Tensor) -> LatentSpace:
+    """Return a codec's latent space, standardised by mean and std (D,)."""
+    facts = codec.facts
+    return LatentSpace(codec.codebooks(), mean, std, facts.frame_rate, facts.sample_rate)
 
 
 def moments(latents: Latents, subset: Sequence[str], size: int) -> tuple[Tensor, Tensor]:

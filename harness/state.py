@@ -6,7 +6,7 @@ import json
 from collections import defaultdict
 from dataclasses import dataclass
 
-from harness.plan import Plan, Scoring, system_name
+from harness.plan import Evaluation, Plan, Scoring
 from harness.store import Store
 
 Key = tuple[str, str]
@@ -72,11 +72,18 @@ def missing_scorings(plan: Plan, state: State) -> dict[str, list[Scoring]]:
     return dict(found)
 
 
+def wanted_trials(plan: Plan, evaluations: list[Evaluation], state: State) -> set[str]:
+    """Return the trials that unfinished evaluations need, and their teachers."""
+    wanted = {e.trial.id for e in evaluations if e.trial}
+    taught = [t.teacher for t in plan.trials if t.id in wanted - state.trials and t.teacher]
+    return wanted | {teacher.id for teacher in taught}
+
+
 def list_jobs(plan: Plan, state: State) -> list[Job]:
     """Return the jobs that finish the plan, and nothing that is finished already."""
     scorings = missing_scorings(plan, state)
     evaluations = [e for e in plan.evaluations if e.id not in state.evaluations]
-    wanted = {e.trial.id for e in evaluations if e.trial}
+    wanted = wanted_trials(plan, evaluations, state)
     trials = [t for t in plan.trials if t.id in wanted and t.id not in state.trials]
     jobs = [Job("preflight", "metrics", "load metrics", frozenset(), 0)] if scorings else []
     for split, identity in plan.references.items():
@@ -90,10 +97,10 @@ def list_jobs(plan: Plan, state: State) -> list[Job]:
             jobs.append(Job("latents", identity, title, frozenset(), 0))
     planned = {job.key for job in jobs}
     for trial in trials:
-        title = f"train {system_name(trial.method)} on {trial.codec.facts.name}"
-        title += f" {trial.size.label} seed {trial.seed}"
-        needs = frozenset({("latents", shard.id) for shard in shards[trial.id]} & planned)
-        jobs.append(Job("trials", trial.id, title, needs, 2))
+        before = {("latents", shard.id) for shard in shards[trial.id]} & planned
+        if trial.teacher and trial.teacher.id not in state.trials:
+            before.add(("trials", trial.teacher.id))
+        jobs.append(Job("trials", trial.id, f"train {trial.title}", frozenset(before), 2))
     planned = {job.key for job in jobs}
     for evaluation in evaluations:
         parent = {("trials", evaluation.trial.id)} if evaluation.trial else set()

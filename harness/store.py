@@ -3,6 +3,7 @@
     STORE/store.json                         schema version
     STORE/{trials,evaluations,references,scores,latents}/ID/record.json + files
     STORE/runs/NAME/record.json              what a configuration asked for last
+    STORE/checkpoints/TRIAL.pt               states of trials under way, to go on from
     STORE/staging/                           work in progress, emptied when a run starts
 
 A folder appears under its id by one rename, complete or not at all, so a killed run leaves nothing
@@ -77,16 +78,21 @@ class Store:
         return self.root / "staging"
 
     def check_schema(self) -> None:
-        """Raise UserError if the store was written by a newer schema."""
+        """Raise UserError if the store was written by another schema."""
         found = json.loads((self.root / "store.json").read_text())["schema"]
-        if found > SCHEMA:
+        if found != SCHEMA:
+            hint = "upgrade resynth" if found > SCHEMA else "choose another --store"
             raise UserError(
-                f"store {self.root}: has schema {found}, newer than {SCHEMA}; upgrade resynth"
+                f"store {self.root}: has schema {found}, this resynth writes {SCHEMA}; {hint}"
             )
 
     def folder(self, kind: Kind, identity: str) -> Path:
         """Return where a finished piece of work lies (or would lie)."""
         return self.root / kind / identity
+
+    def checkpoint(self, trial: str) -> Path:
+        """Return where the state of a trial under way is kept."""
+        return self.root / "checkpoints" / f"{trial}.pt"
 
     def has(self, kind: Kind, identity: str) -> bool:
         """Say whether the work is finished."""

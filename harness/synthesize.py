@@ -10,16 +10,20 @@ from dataclasses import dataclass
 
 import torch
 from torch import Tensor, nn
-from torch.utils.flop_counter import FlopCounterMode
 
 from harness.audio import Samples, check_audible, fit_length, resample
 from harness.codecs.base import Codec
 from harness.errors import UserError
+from harness.flops import flop_counter
 from methods.base import Audio, Inputs, Method
 
 
 class WrongNfe(RuntimeError):
     """A method made another number of network calls than it was asked for."""
+
+
+class BadOutput(RuntimeError):
+    """A method made latents of another shape than its input's, or that are no numbers."""
 
 
 @dataclass(frozen=True)
@@ -34,22 +38,30 @@ class Synthesis:
 class Synthesizer:
     """One method with its codec; utterances are done one by one, so batches cannot matter.
 
-    The method runs on `device`; the codec stays on the CPU.
+    A layered method decodes from `layers` codes (None: all). The method runs on `device`; the
+    codec stays on the CPU.
     """
 
     def __init__(
-        self, codec: Codec, method: Method, nfe: int, sample: int, device: str = "cpu"
+        self,
+        codec: Codec,
+        method: Method,
+        nfe: int,
+        layers: int | None,
+        sample: int,
+        device: str = "cpu",
     ) -> None:
         self.codec, self.method = codec, method.to(device)
         self.device = device
-        self.nfe, self.sample = nfe, sample
+        self.nfe, self.layers, self.sample = nfe, layers, sample
 
     def run(self, utterance: str, reference: Samples, rate: int) -> Synthesis:
         """Resynthesize one utterance from its reference (T,) at `rate` Hz.
 
         The method receives x1 and the extras it declared, nothing else. Raises UserError, naming
-        the utterance, if the codec cannot encode it, or if the output is not finite, silent, or
-        longer than the codec's padding explains.
+        the utterance, if the codec cannot encode it, or if the audio is not finite, silent, or
+        longer than the codec's padding explains; BadOutput for latents that cannot be decoded;
+        WrongNfe.
         """
         inputs = self.inputs(utterance, reference, rate)
         with count_calls(self.method.networks()) as calls:
@@ -85,7 +97,7 @@ class Synthesizer:
             wanted.add("reference_rate")
         extras = {name: value for name, value in available.items() if name in wanted}
         mask = torch.ones(encoded.codes.shape[0], encoded.codes.shape[2], dtype=torch.bool)
-        return Inputs(x1=encoded.codes[:, 0], mask=mask, extras=extras)
+        return Inputs(encoded.codes[:, 0], mask, extras, self.layers)
 
     @torch.inference_mode()
     def audio(self, inputs: Inputs, utterance: str, rate: int) -> Samples:
@@ -95,13 +107,23 @@ class Synthesizer:
         if isinstance(output, Audio):
             wav, source = output.samples, output.sample_rate
         else:
+            self.check_latents(output, inputs, utterance)
             wav, source = self.codec.decode(output.cpu()), self.codec.facts.sample_rate
         return resample(wav[0].cpu().numpy(), source, rate)
+
+    def check_latents(self, output: Tensor, inputs: Inputs, utterance: str) -> None:
+        """Raise BadOutput unless a method's output is finite latents (1, F, D)."""
+        wanted = (*inputs.x1.shape, self.codec.facts.dimension)
+        where = f"method '{self.method.name}', utterance '{utterance}'"
+        if tuple(output.shape) != wanted:
+            raise BadOutput(f"{where}: latents of shape {tuple(output.shape)}, not {wanted}")
+        if not torch.isfinite(output).all():
+            raise BadOutput(f"{where}: NaN or infinite latents")
 
     def flops(self, utterance: str, reference: Samples, rate: int) -> float:
         """Return the method's and decoder's floating-point operations per second of audio."""
         inputs = self.inputs(utterance, reference, rate)
-        with FlopCounterMode(display=False) as counter:
+        with flop_counter() as counter:
             self.audio(inputs, utterance, rate)
         return float(counter.get_total_flops()) / (len(reference) / rate)
 

@@ -8,7 +8,7 @@ from __future__ import annotations
 import traceback
 from collections.abc import Callable
 from dataclasses import dataclass
-from functools import cached_property
+from functools import cached_property, partial
 from pathlib import Path
 
 import torch
@@ -23,10 +23,12 @@ from harness.latents.remote import Remote
 from harness.latents.repair import open_or_rebuild
 from harness.latents.shard import DamagedShard
 from harness.latents.write import write_shard
-from harness.plan import Plan, PlannedCodec
+from harness.plan import Plan, PlannedCodec, Trial
 from harness.planner import make_plan
 from harness.scoring import score_evaluation
 from harness.store import Store
+from harness.training.ranks import Ranks
+from harness.training.together import device_of, together
 from harness.trials import train_trial
 from methods.base import MethodError
 from metrics import registry
@@ -134,13 +136,23 @@ class Worker:
             remote.put(self.store, identity, replace=damaged)
 
     def train(self, identity: str) -> None:
-        """Train one trial."""
-        trial = next(t for t in self.plan.trials if t.id == identity)
-        latents = self.latents(trial.codec)
-        open_or_rebuild(latents, self.plan.utterances(trial), self.report)
-        train_trial(
-            self.store, self.plan, trial, self.codec(trial.codec), latents, self.report, self.device
-        )
+        """Train one trial, together with other processes where the configuration says so."""
+        trial = self.trial(identity)
+        open_or_rebuild(self.latents(trial.codec), self.plan.utterances(trial), self.report)
+        count = self.config.compute.ranks
+        follow = partial(follow_trial, self.config, self.store.root, identity)
+        with together(count, self.device, follow) as ranks:
+            self.train_rank(identity, ranks, device_of(0, count, self.device))
+
+    def train_rank(self, identity: str, ranks: Ranks, device: str) -> None:
+        """Do one rank's share of a trial."""
+        trial = self.trial(identity)
+        codec, latents = self.codec(trial.codec), self.latents(trial.codec)
+        train_trial(self.store, self.plan, trial, codec, latents, self.report, device, ranks)
+
+    def trial(self, identity: str) -> Trial:
+        """Return a trial of the plan."""
+        return next(trial for trial in self.plan.trials if trial.id == identity)
 
     def evaluate(self, identity: str) -> None:
         """Synthesize one evaluation's audio."""
@@ -151,6 +163,12 @@ class Worker:
     def score(self, identity: str) -> None:
         """Score one evaluation."""
         score_evaluation(self.store, self.plan, identity, self.metric, self.report)
+
+
+def follow_trial(config: Config, store: Path, identity: str, ranks: Ranks, device: str) -> None:
+    """Be a further rank of a trial, in a process of its own."""
+    threads = max(1, config.compute.cpus_per_worker // ranks.count)
+    Worker(config, store, threads).train_rank(identity, ranks, device)
 
 
 def limit_threads(threads: int) -> dict[str, str]:

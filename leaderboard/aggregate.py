@@ -94,21 +94,21 @@ def _facts(system: System, split: str) -> dict[str, Any]:
 
 
 def selection_table(choices: list[Choice]) -> pd.DataFrame:
-    """Return one row per trial and candidate NFE: its mean on the selection split, and the pick."""
+    """Return one row per network and candidate NFE: its mean on the selection split, the pick."""
     return pd.DataFrame(
         [
             {
-                "run": choice.run, "trial": choice.trial, "method": choice.label,
-                "codec": choice.codec, "data_size": choice.data_label, "seed": choice.seed,
-                "split": choice.split,
+                "run": choice.run, "trial": choice.network.trial, "method": choice.label,
+                "checkpoint": choice.network.checkpoint, "codec": choice.codec,
+                "data_size": choice.data_label, "seed": choice.seed, "split": choice.split,
                 "metric": choice.metric.name, "nfe": candidate.nfe, "mean": candidate.mean,
                 "chosen": candidate.nfe == choice.nfe,
             }
             for choice in choices
             for candidate in choice.candidates
         ],
-        columns=["run", "trial", "method", "codec", "data_size", "seed", "split", "metric", "nfe",
-                 "mean", "chosen"],
+        columns=["run", "trial", "method", "checkpoint", "codec", "data_size", "seed", "split",
+                 "metric", "nfe", "mean", "chosen"],
     )  # fmt: skip
 
 

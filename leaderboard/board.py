@@ -18,8 +18,9 @@ from harness.records import (
     ScoreRecord,
 )
 from harness.store import Kind, Store
+from leaderboard.gather import gather_systems
 from leaderboard.metric_keys import MetricKey, metric_keys, metric_order
-from leaderboard.systems import Scores, System, gather_systems
+from leaderboard.systems import Scores, System
 
 STATUSES = ("scored", "not applicable", "missing")
 
@@ -65,6 +66,16 @@ class Board:
         ordered = sorted(self.systems, key=lambda system: system.codec_free)
         return {system.codec: system.any.codec for system in ordered}
 
+    @cached_property
+    def trained(self) -> list[System]:
+        """The systems with trained weights."""
+        return [system for system in self.systems if system.trial]
+
+    @property
+    def several_checkpoints(self) -> bool:
+        """Whether pages must say which of a trial's weights a system uses."""
+        return len({system.any.checkpoint for system in self.trained}) > 1
+
     @property
     def several_codecs(self) -> bool:
         """Whether pages must say which codec a system is of."""
@@ -72,8 +83,11 @@ class Board:
 
     def title(self, system: System) -> str:
         """Return a system's label, with its codec where the board holds several."""
-        needed = self.several_codecs and not system.codec_free
-        return f"{system.label} · {system.codec}" if needed else system.label
+        return system.label if system.codec_free else self.beside(system.label, system.codec)
+
+    def beside(self, label: str, codec: str) -> str:
+        """Return a label, with a codec where the board holds several."""
+        return f"{label} · {codec}" if self.several_codecs else label
 
     def coarse_of(self, system: System, split: str) -> System | None:
         """Return the `coarse` to hold a system against: its codec's, if it has one alone."""

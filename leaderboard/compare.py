@@ -32,11 +32,17 @@ ANCHOR_ORDER = (
 
 def estimate(scores: Scores, metric: MetricKey) -> Estimate | None:
     """Return the mean (for ratio metrics errors over words), or None if nothing is scored."""
+    if metric.ratio not in scores.estimates:
+        scores.estimates[metric.ratio] = _estimate(scores, metric.ratio)
+    return scores.estimates[metric.ratio]
+
+
+def _estimate(scores: Scores, ratio: bool) -> Estimate | None:
     rows = scores.scored
     if rows.empty:
         return None
     speakers = rows["speaker"].tolist()
-    if metric.ratio:
+    if ratio:
         return ratio_estimate(rows["errors"], rows["words"], speakers)
     return mean_estimate(rows["value"], speakers)
 
@@ -152,7 +158,7 @@ def contrasts(board: Board, split: str, chosen: Sequence[System]) -> list[Contra
     for system in chosen:
         coarse = board.coarse_of(system, split)
         for metric in board.metrics_of(split):
-            test = _against(system, coarse, split, metric)
+            test = difference(system, coarse, split, metric)
             if test:
                 found.append((system, metric, test))
     adjusted = holm([test.p for _, _, test in found])
@@ -187,15 +193,16 @@ def anchor_order(board: Board, split: str) -> list[OrderCheck]:
         for metric in board.metrics_of(split):
             for left, sign, right in ANCHOR_ORDER:
                 a, b = (board.anchor(name, split, codec) for name in (left, right))
-                test = _against(a, b, split, metric)
+                test = difference(a, b, split, metric)
                 if test:
                     checks.append(OrderCheck(left, sign, right, codec, metric, test))
     return checks
 
 
-def _against(
+def difference(
     left: System | None, right: System | None, split: str, metric: MetricKey
 ) -> Difference | None:
+    """Return one system minus another over the utterances both have scored, if there are any."""
     a = left.scores_of(split, metric) if left else None
     b = right.scores_of(split, metric) if right else None
     return paired(a, b, metric) if a and b else None
@@ -205,4 +212,4 @@ def against_coarse(
     board: Board, system: System, split: str, metric: MetricKey
 ) -> Difference | None:
     """Return the system minus its codec's coarse anchor."""
-    return _against(system, board.coarse_of(system, split), split, metric)
+    return difference(system, board.coarse_of(system, split), split, metric)

@@ -12,7 +12,8 @@ from leaderboard.compare import estimate
 from leaderboard.correlation import Correlation, correlations
 from leaderboard.figures import FigureFile
 from leaderboard.metric_keys import MetricKey
-from leaderboard.plots import scatter_chart, write_themed
+from leaderboard.plots import write_themed
+from leaderboard.scatter_plots import scatter_chart
 from leaderboard.slugs import slug, unique_slug
 from leaderboard.systems import System
 
@@ -100,8 +101,8 @@ def _line(metric: MetricKey, target: MetricKey, points: Sequence[_Point]) -> Lin
 
 
 def _method(system: System) -> str:
-    """Name what the bootstrap draws as one: an anchor's bit rates are not independent."""
-    return system.any.method.name if system.anchor else system.label
+    """Name what the bootstrap draws as one: bit rates, layers, checkpoints are not independent."""
+    return system.any.method.name if system.anchor else system.family
 
 
 def _figure(

@@ -152,8 +152,8 @@ def _rate_cell(system: System) -> Cell:
     if system.codec_free and "bit_rate" not in system.any.method.params:
         return Cell(DASH)
     owner = "its own" if system.codec_free else "its codec's"
-    count = system.any.layers
-    title = f"of its first {count} codes" if system.partial else f"{owner}, whole"
+    cut = system.anchor and system.partial
+    title = f"of its first {system.layers} codes" if cut else f"{owner}, whole"
     return Cell(f"{system.bit_rate / 1000:.3g}", sort=repr(system.bit_rate), title=title)
 
 

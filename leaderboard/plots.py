@@ -28,6 +28,7 @@ DARK = {
 }  # fmt: skip
 DASHES = ("-", "--", "-.", ":", (0, (5, 1)), (0, (1, 1)), (0, (3, 1, 1, 1)), (0, (8, 2)))
 MARKERS = "osD^vPX*"
+LEGEND_ROW = 0.19  # inches
 STYLE: Any = {
     "svg.hashsalt": "resynth",
     "svg.fonttype": "none",
@@ -53,13 +54,24 @@ STYLE: Any = {
 
 @dataclass(frozen=True)
 class Series:
-    """One line with its interval band; NaN in `low` or `high` draws no band there."""
+    """One line with its interval band; NaN in `low` or `high` draws no band there.
+
+    Lines of one `group` (by default a line is its own) share a colour and a place in the legend.
+    A `reference` is drawn in grey: what the others are held against.
+    """
 
     label: str
     x: tuple[float, ...]
     y: tuple[float, ...]
     low: tuple[float, ...] = ()
     high: tuple[float, ...] = ()
+    reference: bool = False
+    group: str = ""
+
+    @property
+    def key(self) -> str:
+        """What the legend calls it."""
+        return self.group or self.label
 
 
 @dataclass(frozen=True)
@@ -74,14 +86,32 @@ def line_chart(
     series: Sequence[Series], levels: Sequence[tuple[str, float]], x: Axis, y: str
 ) -> str:
     """Draw lines with bands, and horizontal levels (the anchors), as SVG text."""
-    with _chart(5.6, 3.3) as (figure, axes):
-        figure.subplots_adjust(left=0.13, right=0.7, top=0.96, bottom=0.16)
-        for index, line in enumerate(series):
-            _draw(axes, line, index)
+    keys = list(dict.fromkeys(line.key for line in series))
+    names = [*keys, *(label for label, _ in levels)]
+    beside = max(map(len, names)) <= 20 and len(names) <= 12
+    rows, columns = (0, 1) if beside else legend_shape(names, 84)
+    height = 3.3 + LEGEND_ROW * rows
+    with chart(5.6, height) as (figure, axes):
+        right = 0.97 if rows else 0.7
+        bottom = (0.53 + LEGEND_ROW * rows) / height
+        figure.subplots_adjust(left=0.13, right=right, top=1 - 0.13 / height, bottom=bottom)
+        for place, line in enumerate(series):
+            first = all(line.key != other.key for other in series[:place])
+            _draw(axes, line, keys.index(line.key), first)
         _draw_levels(axes, levels)
         _finish(axes, series, x, y)
-        axes.legend(loc="center left", bbox_to_anchor=(1.01, 0.5), handlelength=2.4)
-        return _svg(figure)
+        if rows:
+            axes.legend(loc="lower left", bbox_to_anchor=(0.02, 0), ncols=columns,
+                        bbox_transform=figure.transFigure, handlelength=2.4)  # fmt: skip
+        else:
+            axes.legend(loc="center left", bbox_to_anchor=(1.01, 0.5), handlelength=2.4)
+        return to_svg(figure)
+
+
+def legend_shape(labels: Sequence[str], width: int) -> tuple[int, int]:
+    """Return the rows and columns of a legend below a plot that is `width` letters wide."""
+    columns = max(1, width // (max(map(len, labels)) + 7))
+    return math.ceil(len(labels) / columns), columns
 
 
 def point_chart(
@@ -95,7 +125,7 @@ def point_chart(
 
     `marks` (x, label) name places on the x axis, above the plot; a NaN bound draws no bar.
     """
-    with _chart(6.4, 3.7) as (figure, axes):
+    with chart(6.4, 3.7) as (figure, axes):
         figure.subplots_adjust(left=0.12, right=0.68, top=0.89, bottom=0.15)
         for index, line in enumerate(series):
             _draw_points(axes, line, index)
@@ -107,40 +137,7 @@ def point_chart(
         axes.set_xlabel(plain(x))
         axes.set_ylabel(plain(y))
         axes.legend(loc="center left", bbox_to_anchor=(1.01, 0.5), handlelength=2.4)
-        return _svg(figure)
-
-
-def learning_chart(
-    steps: Sequence[int], train: Sequence[float], valid: Sequence[tuple[int, float]]
-) -> str:
-    """Draw training loss, and validation loss where it was measured, over steps."""
-    with _chart(6.4, 2.9) as (figure, axes):
-        figure.subplots_adjust(left=0.11, right=0.97, top=0.95, bottom=0.17)
-        axes.plot(steps, train, color=SERIES[0], linewidth=1.1, label="train")
-        if valid:
-            axes.plot(*zip(*valid, strict=True), color=SERIES[1], linewidth=1.4, linestyle="--",
-                      marker="o", markersize=3.5, label="valid")  # fmt: skip
-        axes.set_xlabel("training step")
-        axes.set_ylabel("loss")
-        axes.legend(loc="upper right")
-        return _svg(figure)
-
-
-def scatter_chart(
-    groups: Sequence[tuple[str, Sequence[float], Sequence[float]]], x: str, y: str
-) -> str:
-    """Draw systems as points; a method (label, xs, ys) without points keeps its colour unused."""
-    with _chart(5.2, 3.3) as (figure, axes):
-        figure.subplots_adjust(left=0.12, right=0.7, top=0.96, bottom=0.16)
-        for index, (label, xs, ys) in enumerate(groups):
-            if xs:
-                axes.plot(xs, ys, linestyle="none", marker=MARKERS[index % len(MARKERS)],
-                          markersize=5, color=SERIES[index % len(SERIES)], alpha=0.85,
-                          label=plain(label))  # fmt: skip
-        axes.set_xlabel(plain(x))
-        axes.set_ylabel(plain(y))
-        axes.legend(loc="center left", bbox_to_anchor=(1.01, 0.5), handlelength=1)
-        return _svg(figure)
+        return to_svg(figure)
 
 
 def write_themed(svg: str, folder: Path, name: str) -> None:
@@ -153,7 +150,8 @@ def write_themed(svg: str, folder: Path, name: str) -> None:
 
 
 @contextmanager
-def _chart(width: float, height: float) -> Iterator[tuple[Figure, Any]]:
+def chart(width: float, height: float) -> Iterator[tuple[Figure, Any]]:
+    """Yield a figure of so many inches, in the site's style, and its axes."""
     with matplotlib.rc_context(STYLE):
         figure = Figure(figsize=(width, height))
         FigureCanvasSVG(figure)
@@ -166,8 +164,8 @@ def _draw_levels(axes: Any, levels: Sequence[tuple[str, float]]) -> None:
                      label=plain(label))  # fmt: skip
 
 
-def _draw(axes: Any, line: Series, index: int) -> None:
-    color = SERIES[index % len(SERIES)]
+def _draw(axes: Any, line: Series, index: int, named: bool) -> None:
+    color = MUTED if line.reference else SERIES[index % len(SERIES)]
     axes.plot(
         line.x,
         line.y,
@@ -177,7 +175,7 @@ def _draw(axes: Any, line: Series, index: int) -> None:
         linewidth=1.5,
         marker=MARKERS[index % len(MARKERS)],
         markersize=4.5,
-        label=plain(line.label),
+        label=plain(line.key) if named else None,
     )
     bounded = [
         (x, low, high)
@@ -219,7 +217,8 @@ def _finish(axes: Any, series: Sequence[Series], x: Axis, y: str) -> None:
     axes.set_ylabel(plain(y))
 
 
-def _svg(figure: Figure) -> str:
+def to_svg(figure: Figure) -> str:
+    """Return a figure as SVG text."""
     target = io.StringIO()
     figure.savefig(target, format="svg", transparent=True, metadata={"Date": None})
     return target.getvalue()

@@ -24,15 +24,23 @@ from leaderboard.codec_pages import codec_rows, rate_sections
 from leaderboard.codecs import sizes_text
 from leaderboard.correlation_pages import correlation_sections
 from leaderboard.curve_pages import curve_sections
-from leaderboard.loss_pages import learning_figure, loss_figures
+from leaderboard.loss_pages import learning_figure, learning_figures, loss_figures
+from leaderboard.method_cards import card_id, fairness, method_cards, percent
+from leaderboard.overfitting import overfit_rows
+from leaderboard.parents import count_tests
+from leaderboard.pareto_pages import pareto_sections
 from leaderboard.selection import Choice, choose, chosen_systems
 from leaderboard.system_pages import split_sections
+from leaderboard.systems import System
+from leaderboard.trials import board_trials
 
 HERE = Path(__file__).parent
 MARKER = ".resynth-site"
 PAGES = [
     ("index.html", "Leaderboard"),
+    ("methods.html", "Methods"),
     ("curves.html", "Curves"),
+    ("pareto.html", "Pareto"),
     ("correlations.html", "Correlations"),
     ("codecs.html", "Codecs"),
 ]
@@ -97,18 +105,23 @@ def build(board: Board, site: Path) -> None:
     shutil.copytree(HERE / "static", site / "static")
     plots = site / "plots"
     plots.mkdir()
-    choices = choose(board)
+    choices, trials = choose(board), board_trials(board)
+    chosen = chosen_systems(board, choices)
     write_tables(long_table(board), site / "data", "leaderboard")
     write_tables(selection_table(choices), site / "data", "selection")
-    study = codebook_page(board, chosen_systems(board, choices), plots)
+    study = codebook_page(board, chosen, plots)
     if study:
         write_tables(study.table, site / "data", "codebooks")
     environment = _environment(board, study is not None)
     shelf = AudioShelf(board.store, site)
-    _write_systems(environment, board, choices, shelf, plots)
-    chosen = chosen_systems(board, choices)
-    _write(environment, site, "curves.html", root="", losses=loss_figures(board, plots),
+    _write_systems(environment, board, choices, chosen, shelf, plots)
+    _write(environment, site, "curves.html", root="", losses=loss_figures(board, trials, plots),
+           learning=learning_figures(board, trials, plots), overfit=overfit_rows(trials),
            sections=curve_sections(board, chosen, plots))  # fmt: skip
+    _write(environment, site, "pareto.html", root="",
+           sections=pareto_sections(board, chosen, plots))  # fmt: skip
+    _write(environment, site, "methods.html", root="", cards=method_cards(board, trials),
+           fairness=fairness(trials))  # fmt: skip
     _write(environment, site, "codecs.html", root="", codecs=codec_rows(board),
            sections=rate_sections(board, plots))  # fmt: skip
     if study:
@@ -121,15 +134,20 @@ def build(board: Board, site: Path) -> None:
 
 
 def _write_systems(
-    environment: Environment, board: Board, choices: list[Choice], shelf: AudioShelf, plots: Path
+    environment: Environment,
+    board: Board,
+    choices: list[Choice],
+    chosen: list[System],
+    shelf: AudioShelf,
+    plots: Path,
 ) -> None:
-    chosen = {system.slug for system in chosen_systems(board, choices)}
+    picked = {system.slug for system in chosen}
     for system in board.systems:
-        of_trial = [c for c in choices if system.trial and c.trial == system.trial.id]
+        own = [c for c in choices if c.network == system.network and not system.partial]
         _write(
             environment, shelf.site, "system.html", f"systems/{system.slug}.html", root="../",
-            system=system, sections=split_sections(board, system, shelf), choices=of_trial,
-            chosen=system.slug in chosen, learning=learning_figure(system, plots),
+            system=system, sections=split_sections(board, system, shelf), choices=own,
+            chosen=system.slug in picked, learning=learning_figure(system, plots),
         )  # fmt: skip
 
 
@@ -149,6 +167,9 @@ def _environment(board: Board, study: bool) -> Environment:
         latest=max(r.provenance.started for s in board.systems for r in s.evaluations.values()),
         contrast_lines=pages.contrast_lines,
         describe_p=pages.describe_p,
+        card_id=card_id,
+        count_tests=count_tests,
+        percent=percent,
     )
     environment.filters.update(significant=significant, number=number, sizes=sizes_text)
     return environment

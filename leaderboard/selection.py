@@ -1,4 +1,4 @@
-"""Which NFE each training run was given, by the validation split alone."""
+"""Which NFE each trained network was given, by the validation split alone."""
 
 from __future__ import annotations
 
@@ -12,12 +12,12 @@ from leaderboard.board import Board
 from leaderboard.compare import estimate
 from leaderboard.metric_keys import MetricKey
 from leaderboard.statistics import Estimate
-from leaderboard.systems import System
+from leaderboard.systems import Network, System
 
 
 @dataclass(frozen=True)
 class Candidate:
-    """One NFE of a trial on the selection split (the mean over its samples)."""
+    """One NFE of a network on the selection split (the mean over its samples)."""
 
     nfe: int
     mean: float
@@ -26,24 +26,29 @@ class Candidate:
 
 @dataclass(frozen=True)
 class Choice:
-    """The NFE chosen for one trial, and what it was chosen from."""
+    """The NFE chosen for one network, and what it was chosen from."""
 
     run: str
     metric: MetricKey
     split: str
-    trial: str
-    label: str
+    network: Network
     codec: str
     data_label: str
     seed: int | None
     nfe: int
     candidates: tuple[Candidate, ...]
 
+    @property
+    def label(self) -> str:
+        """The method, as systems of all its checkpoints are called."""
+        return self.network.family
+
 
 def choose(board: Board) -> list[Choice]:
-    """Choose, for each run and trial, the NFE with the best mean on the run's selection split.
+    """Choose, for each run and network, the NFE with the best mean on the run's selection split.
 
-    Equal means go to the smaller NFE. A trial without a score on that split has no choice.
+    All N layers are decoded. Equal means go to the smaller NFE. A network without a score on that
+    split has no choice.
     """
     choices = []
     for gap in board.gaps:
@@ -58,17 +63,20 @@ def choose(board: Board) -> list[Choice]:
 
 
 def chosen_systems(board: Board, choices: Sequence[Choice]) -> list[System]:
-    """Return the systems at a chosen NFE, and those of trials with a single NFE."""
-    nfes: dict[str, set[int]] = defaultdict(set)
-    for system in board.systems:
-        if system.trial and set(system.evaluations) & set(board.splits):
-            nfes[system.trial.id].add(system.any.nfe)
-    chosen = {(choice.trial, choice.nfe) for choice in choices}
+    """Return the systems at a chosen NFE, and those of networks with a single NFE.
+
+    They decode all N layers: how many to decode is not chosen.
+    """
+    whole = [(system, system.network) for system in board.trained if not system.partial]
+    nfes: dict[Network, set[int]] = defaultdict(set)
+    for system, network in whole:
+        if network and set(system.evaluations) & set(board.splits):
+            nfes[network].add(system.any.nfe)
+    chosen = {(choice.network, choice.nfe) for choice in choices}
     return [
         system
-        for system in board.systems
-        if system.trial
-        and ((system.trial.id, system.any.nfe) in chosen or len(nfes[system.trial.id]) == 1)
+        for system, network in whole
+        if network and ((network, system.any.nfe) in chosen or len(nfes[network]) == 1)
     ]
 
 
@@ -77,33 +85,37 @@ def full_size(systems: Sequence[System]) -> list[System]:
     most: dict[tuple[str, str], float] = defaultdict(float)
     for system in systems:
         key = (system.label, system.codec)
-        most[key] = max(most[key], _hours(system))
-    return [s for s in systems if _hours(s) == most[(s.label, s.codec)]]
-
-
-def _hours(system: System) -> float:
-    return system.any.data_size.hours if system.any.data_size else 0.0
+        most[key] = max(most[key], system.hours)
+    return [s for s in systems if s.hours == most[(s.label, s.codec)]]
 
 
 def _choices(
     board: Board, run: str, named: set[str], split: str, metric: MetricKey
 ) -> list[Choice]:
-    found: dict[str, dict[int, list[Estimate]]] = defaultdict(lambda: defaultdict(list))
-    systems: dict[str, tuple[System, str]] = {}
-    for system in board.systems:
+    found: dict[Network, dict[int, list[Estimate]]] = defaultdict(lambda: defaultdict(list))
+    systems: dict[Network, tuple[System, str]] = {}
+    for system in board.trained:
+        network = system.network
         for key, record in system.evaluations.items():
             scores = system.scores_of(key, metric)
-            if record.split != split or record.id not in named or not system.trial or not scores:
-                continue
-            value = estimate(scores, metric)
-            if value:
-                found[system.trial.id][record.nfe].append(value)
-                systems[system.trial.id] = (system, key)
-    return [_choice(run, metric, *systems[trial], by_nfe) for trial, by_nfe in found.items()]
+            asked = record.split == split and record.id in named and not system.partial
+            value = estimate(scores, metric) if asked and scores else None
+            if network and value:
+                found[network][record.nfe].append(value)
+                systems[network] = (system, key)
+    return [
+        _choice(run, metric, network, *systems[network], by_nfe)
+        for network, by_nfe in found.items()
+    ]
 
 
 def _choice(
-    run: str, metric: MetricKey, system: System, split: str, by_nfe: dict[int, list[Estimate]]
+    run: str,
+    metric: MetricKey,
+    network: Network,
+    system: System,
+    split: str,
+    by_nfe: dict[int, list[Estimate]],
 ) -> Choice:
     candidates = tuple(
         Candidate(nfe, float(np.mean([value.mean for value in values])), tuple(values))
@@ -111,13 +123,11 @@ def _choice(
     )
     sign = 1 if metric.higher_is_better else -1
     best = max(candidates, key=lambda candidate: (sign * candidate.mean, -candidate.nfe))
-    trial = system.trial.id if system.trial else ""
     return Choice(
         run,
         metric,
         split,
-        trial,
-        system.label,
+        network,
         system.codec,
         system.data_label,
         system.any.seed,

@@ -11,6 +11,7 @@ from leaderboard.board import Board
 from leaderboard.slugs import slug
 from leaderboard.systems import System
 
+Repetition = tuple[int | None, int, str | None]
 ANCHORS = {"codec": "codec (all N codes)", "coarse": "coarse (x1 alone)"}
 
 
@@ -61,11 +62,14 @@ class StudyPoint:
 
 @dataclass(frozen=True)
 class StudySeries:
-    """One method, or anchor, over K. `role` is "z", "embedding", "discrete", "anchor" or empty."""
+    """One method, or anchor, over K. `role` is "z", "embedding", "discrete", "anchor" or empty.
+
+    `repetition` is its seed, sample and checkpoint.
+    """
 
     label: str
     role: str
-    repetition: tuple[int | None, int]
+    repetition: Repetition
     points: tuple[StudyPoint, ...]
 
 
@@ -117,20 +121,21 @@ def _series(
     board: Board, chosen: Sequence[System], codecs: dict[str, tuple[int, float]]
 ) -> tuple[StudySeries, ...]:
     trained = [system for system in chosen if system.codec in codecs]
-    most = max((_hours(system) for system in trained), default=0.0)
-    trained = [system for system in trained if _hours(system) == most]
+    most = max((system.hours for system in trained), default=0.0)
+    trained = [system for system in trained if system.hours == most]
     anchors = [
         system
         for system in board.systems
         if system.anchor and not system.partial and system.codec in codecs
         if system.any.method.name in ANCHORS and not system.codec_free
     ]
-    lines: dict[tuple[str, str, int | None, int], dict[int, StudyPoint]] = defaultdict(dict)
+    lines: dict[tuple[str, str, Repetition], dict[int, StudyPoint]] = defaultdict(dict)
     for system in (*trained, *anchors):
         entries, error = codecs[system.codec]
         facts = system.any
         label = ANCHORS[facts.method.name] if system.anchor else system.label
-        key = (label, role_of(facts.method), facts.seed, facts.sample)
+        repetition = (facts.seed, facts.sample, facts.checkpoint)
+        key = (label, role_of(facts.method), repetition)
         lines[key].setdefault(entries, StudyPoint(entries, error, system))
     repeated = len({system.any.seed for system in trained}) > 1
     sampled = len({system.any.sample for system in trained}) > 1
@@ -138,9 +143,10 @@ def _series(
         StudySeries(
             ", ".join([label, *_repetition(seed, sample, repeated, sampled)])
             if role != "anchor" else label,
-            role, (seed, sample), tuple(sorted(points.values(), key=lambda point: point.entries)),
+            role, (seed, sample, checkpoint),
+            tuple(sorted(points.values(), key=lambda point: point.entries)),
         )
-        for (label, role, seed, sample), points in lines.items()
+        for (label, role, (seed, sample, checkpoint)), points in lines.items()
     )  # fmt: skip
 
 
@@ -167,7 +173,3 @@ def pairs(series: Iterable[StudySeries]) -> list[tuple[StudySeries, StudySeries]
 
 def _repetition(seed: int | None, sample: int, repeated: bool, sampled: bool) -> list[str]:
     return [f"seed {seed}"] * repeated + [f"sample {sample}"] * sampled
-
-
-def _hours(system: System) -> float:
-    return system.any.data_size.hours if system.any.data_size else 0.0

@@ -1,28 +1,31 @@
-"""Systems: what one leaderboard row is, gathered from evaluation records."""
+"""Systems: what one leaderboard row is."""
 
 from __future__ import annotations
 
-from collections import defaultdict
+from collections import Counter
 from dataclasses import dataclass, field
 from functools import cached_property
-from typing import Any
+from typing import Any, NamedTuple
 
 import pandas as pd
 
 from harness.records import EvaluationRecord, ScoreRecord, TrialRecord
-from harness.store import Store
-from leaderboard.codecs import bit_rate, codec_names, is_partial
-from leaderboard.details import Detail, details_of
+from leaderboard.codecs import bit_rate, is_partial
+from leaderboard.details import Detail
 from leaderboard.metric_keys import MetricKey
-from leaderboard.slugs import assign_slugs
+from leaderboard.statistics import Estimate
 
 
 @dataclass(frozen=True)
 class Scores:
-    """One metric over one evaluation: the record, and its rows indexed by utterance."""
+    """One metric over one evaluation: the record, and its rows indexed by utterance.
+
+    `estimates` keeps what was estimated of it, as a mean (False) or a ratio (True).
+    """
 
     record: ScoreRecord
     table: pd.DataFrame
+    estimates: dict[bool, Estimate | None] = field(default_factory=dict)
 
     @cached_property
     def scored(self) -> pd.DataFrame:
@@ -36,7 +39,22 @@ class Scores:
 
     def count(self, status: str) -> int:
         """Return how many rows have the status."""
-        return int((self.table["status"] == status).sum())
+        return self._statuses[status]
+
+    @cached_property
+    def _statuses(self) -> Counter[str]:
+        return Counter(self.table["status"])
+
+
+class Network(NamedTuple):
+    """Trained weights as one method uses them; what is chosen or swept is chosen for one network.
+
+    A trial has several: its last and best checkpoints, and those of methods that borrow it.
+    """
+
+    trial: str
+    family: str
+    checkpoint: str
 
 
 @dataclass
@@ -82,10 +100,35 @@ class System:
     @property
     def label(self) -> str:
         """Its method, variant and details."""
+        return self._named(self.details)
+
+    @property
+    def family(self) -> str:
+        """Its label without checkpoint and layers: what is one method, used in several ways."""
+        return self._named(tuple(detail for detail in self.details if detail.of_method))
+
+    def _named(self, details: tuple[Detail, ...]) -> str:
         method = self.any.method
         words = [method.variant] if method.variant else []
-        words += [detail.label for detail in self.details]
+        words += [detail.label for detail in details]
         return f"{method.name} ({', '.join(words)})" if words else method.name
+
+    @property
+    def network(self) -> Network | None:
+        """The trained weights it uses; None for what trains nothing."""
+        if self.trial is None:
+            return None
+        return Network(self.trial.id, self.family, self.any.checkpoint or "")
+
+    @property
+    def layers(self) -> int:
+        """How many codes it decodes: all N unless it was asked for the first few."""
+        return self.any.layers or self.any.codec.codebooks
+
+    @property
+    def hours(self) -> float:
+        """Its hours of training audio; 0 for anchors."""
+        return self.any.data_size.hours if self.any.data_size else 0.0
 
     @property
     def data_label(self) -> str:
@@ -97,81 +140,6 @@ class System:
         return self.scores.get((split, metric.name))
 
 
-def gather_systems(
-    store: Store, evaluations: dict[str, EvaluationRecord], keys: dict[str, str]
-) -> list[System]:
-    """Group evaluations (by id, in the runs' order) into systems; `keys` are their splits' names.
-
-    First the anchors no codec shapes, then codec by codec in the runs' order, anchors first.
-    """
-    groups: dict[tuple[str, ...], dict[str, EvaluationRecord]] = defaultdict(dict)
-    for name, record in evaluations.items():
-        identity = _identity(record)
-        other = groups[identity].setdefault(keys[name], record)
-        if other is not record:
-            # The same system evaluated anew, e.g. by newer code: a system of its own.
-            groups[(*identity, name)][keys[name]] = record
-    names = codec_names(record.codec for record in evaluations.values())
-    order = list(names)
-    ordered = sorted(groups.values(), key=lambda group: _order(_first(group), order))
-    records = [_first(group) for group in ordered]
-    codecs = [names[_codec(record)] for record in records]
-    shown = [
-        "" if len(names) == 1 or record.method.ignores_codec else codec
-        for record, codec in zip(records, codecs, strict=True)
-    ]
-    details = details_of(records)
-    slugs = assign_slugs(records, shown, details)
-    return [
-        System(slug, group, _trial(store, record), codec, detail)
-        for slug, group, record, codec, detail in zip(
-            slugs, ordered, records, codecs, details, strict=True
-        )
-    ]
-
-
 def _row_dicts(table: pd.DataFrame) -> list[dict[str, Any]]:
     names = [str(name) for name in table.columns]
     return [dict(zip(names, row, strict=True)) for row in table.itertuples(index=False)]
-
-
-def _first(group: dict[str, EvaluationRecord]) -> EvaluationRecord:
-    return next(iter(group.values()))
-
-
-def _codec(record: EvaluationRecord) -> tuple[str, str]:
-    return record.codec.name, record.codec.sha256
-
-
-def _identity(record: EvaluationRecord) -> tuple[str, ...]:
-    method = record.method
-    params = method.model_dump_json(include={"params"})
-    parts = (method.name, method.variant, params, *_codec(record), record.trial or "", record.nfe)
-    return tuple(str(part) for part in (*parts, record.layers, record.seed, record.sample))
-
-
-_ANCHORS = ("copy", "opus", "prequantized", "codec", "coarse")
-
-
-def _order(record: EvaluationRecord, codecs: list[tuple[str, str]]) -> tuple[Any, ...]:
-    method, free = record.method, record.method.ignores_codec
-    rank = _ANCHORS.index(method.name) if method.name in _ANCHORS else len(_ANCHORS)
-    hours = record.data_size.hours if record.data_size else 0.0
-    anchor = method.kind == "anchor"
-    return (
-        -1 if free else codecs.index(_codec(record)),
-        not anchor,
-        rank,
-        method.name,
-        -bit_rate(record) if anchor else 0.0,
-        record.layers is not None,
-        method.variant,
-        -hours,
-        record.nfe,
-        record.seed or 0,
-        record.sample,
-    )
-
-
-def _trial(store: Store, evaluation: EvaluationRecord) -> TrialRecord | None:
-    return store.trial(evaluation.trial) if evaluation.trial else None

@@ -3,14 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Annotated, ClassVar
+from typing import ClassVar
 
 import torch
-from pydantic import Field
 from torch import Tensor
 
-from methods.base import Audio, Backbone, Inputs, LatentSpace, Method, MethodError
-from methods.params import check_nfe
+from methods.base import Audio, Inputs, Method
 
 
 class Anchor(Method):
@@ -33,7 +31,7 @@ class Copy(Anchor):
         self, inputs: Inputs, nfe: int, generators: Sequence[torch.Generator]
     ) -> Tensor | Audio:
         """Return extras "reference" (B, T) at extras "reference_rate" (0-d, Hz)."""
-        check_nfe(self.name, self.nfe, nfe, self.space.count)
+        self.check_request(inputs, nfe)
         return Audio(inputs.extras["reference"], int(inputs.extras["reference_rate"]))
 
 
@@ -49,7 +47,7 @@ class Prequantized(Anchor):
         self, inputs: Inputs, nfe: int, generators: Sequence[torch.Generator]
     ) -> Tensor | Audio:
         """Return extras "z" (B, F, D)."""
-        check_nfe(self.name, self.nfe, nfe, self.space.count)
+        self.check_request(inputs, nfe)
         return inputs.extras["z"] * inputs.mask.unsqueeze(-1)
 
 
@@ -60,28 +58,14 @@ class Codec(Anchor):
     summary: ClassVar[str] = "Decodes the true codes: what perfect token prediction would reach."
     equation: ClassVar[str] = "decode(e(x1) + ... + e(xN))"
     conditions_on: ClassVar[tuple[str, ...]] = ("codes",)
-    layers_param: ClassVar[str | None] = "first"
-
-    class Params(Method.Params):
-        """How many of the N codes are decoded, from the first; None means all."""
-
-        first: Annotated[int | None, Field(ge=1)] = None
-
-    def __init__(self, params: Params, space: LatentSpace, backbone: Backbone) -> None:
-        super().__init__(params, space, backbone)
-        if params.first is not None and params.first > space.count:
-            raise MethodError(
-                f"method 'codec' cannot decode the first {params.first} codes: this codec has "
-                f"{space.count}; lower params.first"
-            )
-        self.first = params.first
+    layered: ClassVar[bool] = True
 
     def resynthesize(
         self, inputs: Inputs, nfe: int, generators: Sequence[torch.Generator]
     ) -> Tensor | Audio:
-        """Return the embedding (B, F, D) of the first codes of extras "codes" (B, N, F)."""
-        check_nfe(self.name, self.nfe, nfe, self.space.count)
-        codes = inputs.extras["codes"][:, : self.first]
+        """Return the embedding (B, F, D) of the first layers of extras "codes" (B, N, F)."""
+        self.check_request(inputs, nfe)
+        codes = inputs.extras["codes"][:, : inputs.layers]
         return self.space.embed(codes) * inputs.mask.unsqueeze(-1)
 
 
@@ -96,5 +80,5 @@ class Coarse(Anchor):
         self, inputs: Inputs, nfe: int, generators: Sequence[torch.Generator]
     ) -> Tensor | Audio:
         """Return the embedding (B, F, D) of x1 (B, F)."""
-        check_nfe(self.name, self.nfe, nfe, self.space.count)
+        self.check_request(inputs, nfe)
         return self.space.embed(inputs.x1.unsqueeze(1)) * inputs.mask.unsqueeze(-1)

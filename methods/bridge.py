@@ -19,10 +19,11 @@ from methods.base import (
     Method,
     draw_normal,
     masked_mean,
+    normal_like,
+    uniform,
 )
 from methods.nets.schedule import Schedule, step_times
 from methods.nets.transformer import Encoder, TimeEmbedding
-from methods.params import check_nfe
 
 
 class Bridge(Method):
@@ -31,7 +32,8 @@ class Bridge(Method):
     The network sees X_t, X_1 and t. At NFE 1 the output is its prediction of X_0 from X_1, a
     regression; a stochastic bridge recovers the target's variance as NFE grows. The deterministic
     one (OT-ODE, section 3.3) drops the noise in training and sampling: its source is fixed by x1,
-    so at every NFE it aims at the posterior mean. Untrained, X_0 is predicted to be X_t.
+    so at every NFE it aims at the posterior mean. Untrained, X_0 is predicted to be X_t (X_1, where
+    the velocity is predicted).
     """
 
     name: ClassVar[str] = "bridge"
@@ -40,25 +42,31 @@ class Bridge(Method):
     source: ClassVar[str] = "arXiv 2410.22448; I2SB, arXiv 2302.05872"
     target: ClassVar[str] = "z"
     nfe: ClassVar[int | str] = "any"
+    sampling: ClassVar[tuple[str, ...]] = ("spacing",)
 
     class Params(Method.Params):
-        """The schedule (in units of standardised latents), the steps and what is predicted.
+        """The target, the schedule (in units of standardised latents), steps and prediction.
 
         Noise has a standard deviation of sqrt(total) / 2 at mid-time, total being the schedule's
         integral: 0.1 by default, since 0.29 needed more training than a small budget gives.
         `prediction` "eps" is I2SB's (X_t - X_0) / s(t); "x0" weighs errors by what they do to the
         output instead of by 1 / s2(t), which at small beta_max is dominated by the noise near t=0.
+        "velocity" is X_1 - X_0, the speed of X_t's mean (1 - c) X_0 + c X_1 on the schedule's own
+        clock c = s2(t) / s2(1), along which that mean is a straight line: it is the OT-ODE's drift
+        on its paths and finite at both ends, where (X_t - X_0) / c grows without bound at t = 0. It
+        weighs errors as "x0" does, but asks for all of X_0 at every t, not for what X_t lacks.
         `spacing` "quadratic" puts steps near the target, which keeps few steps closest to the
         regression; "quadratic_source" puts them near the source.
         `source_share` of the utterances train at t = 1 exactly: every sampler starts there, and
         with little noise it is where the network cannot read X_0 off X_t and must know it.
         """
 
+        target: Literal["z", "embedding"] = "z"
         beta_max: Annotated[float, Field(gt=0)] = 0.12
         beta_min: Annotated[float, Field(ge=0)] = 0.0
         spacing: Literal["uniform", "quadratic", "quadratic_source"] = "quadratic"
         deterministic: bool = False
-        prediction: Literal["x0", "eps"] = "x0"
+        prediction: Literal["x0", "eps", "velocity"] = "x0"
         source_share: Annotated[float, Field(ge=0, lt=1)] = 0.5
 
     params: Params
@@ -81,20 +89,22 @@ class Bridge(Method):
         which has less variance than independent times and the same mean.
         """
         source = self._source(batch.codes[:, 0])
-        target = self.space.standardise(batch.z)
+        aim = batch.z if self.params.target == "z" else self.space.embed(batch.codes)
+        target = self.space.standardise(aim)
         count = len(source)
-        slices = torch.randperm(count, generator=generator) + torch.rand(count, generator=generator)
-        spread = (1 - slices / count) / (1 - self.params.source_share)
-        time = spread.clamp(max=1).to(source.device)
+        spread = uniform(count, generator, source.device) / (1 - self.params.source_share)
+        time = spread.clamp(max=1)
         change = self.draw_change(target, source, time, generator)
         output = self._output(target + change, source, time, batch.mask, generator)
+        if self.params.prediction == "velocity":
+            return masked_mean((output - (source - target)).square(), batch.mask)
         return masked_mean((output - change / self._scale(time)).square(), batch.mask)
 
     def resynthesize(
         self, inputs: Inputs, nfe: int, generators: Sequence[torch.Generator]
     ) -> Tensor | Audio:
         """Return a sample (B, F, D) of the latent after `nfe` steps, zero on padding."""
-        check_nfe(self.name, self.nfe, nfe, self.space.count)
+        self.check_request(inputs, nfe)
         source = self._source(inputs.x1)
         sample = self.sample(source, inputs.mask, nfe, generators)
         return self.space.restore(sample) * inputs.mask.unsqueeze(-1)
@@ -125,12 +135,14 @@ class Bridge(Method):
         change = weight * (source - target)
         if self.params.deterministic:
             return change
-        noise = torch.randn(target.shape, generator=generator).to(target.device)
-        return change + variance.sqrt() * noise
+        return change + variance.sqrt() * normal_like(target, generator)
 
     def predict_target(self, current: Tensor, source: Tensor, time: Tensor, mask: Tensor) -> Tensor:
         """Predict X_0 (B, F, D) from X_t, X_1 and times (B,)."""
-        return current - self._scale(time) * self._output(current, source, time, mask)
+        output = self._output(current, source, time, mask)
+        if self.params.prediction == "velocity":
+            return source - output
+        return current - self._scale(time) * output
 
     def _output(
         self,
@@ -140,7 +152,7 @@ class Bridge(Method):
         mask: Tensor,
         generator: torch.Generator | None = None,
     ) -> Tensor:
-        """Estimate (X_t - X_0) / scale."""
+        """Estimate (X_t - X_0) / scale, or the velocity X_1 - X_0."""
         frames = torch.cat((current, source), dim=-1)
         output: Tensor = self.network(frames, mask, self.time(time), generator)
         return output

@@ -65,18 +65,20 @@ def get(name: str, declarations: Mapping[str, Declaration] | None = None) -> Dec
 
 
 def supports(declaration: Declaration, nfe: int, codebooks: int) -> bool:
-    """Whether the method can make `nfe` network calls with a codec of N = `codebooks`."""
+    """Whether the method can make `nfe` network calls to decode from so many codebooks."""
     return supports_nfe(declaration.nfe, nfe, codebooks)
 
 
-def default_nfe(declaration: Declaration, codebooks: int) -> int:
-    """Return the NFE of a config that names none.
+def default_nfe(declaration: Declaration, codebooks: int, layers: int | None = None) -> int:
+    """Return the NFE of a config that names none, for N = `codebooks` and the layers asked for.
 
     Where any is possible it is N-1, so that methods compare at the cost of predicting codebooks.
     """
     if isinstance(declaration.nfe, int):
         return declaration.nfe
-    return max(1, codebooks - 1) if declaration.nfe == "any" else codebooks - 1
+    if declaration.nfe == "any":
+        return max(1, codebooks - 1)
+    return (layers or codebooks) - 1
 
 
 def load(declaration: Declaration) -> type[Method]:

@@ -12,7 +12,6 @@ from torch import Tensor, nn
 from methods.base import Audio, Backbone, Batch, Inputs, LatentSpace, Method
 from methods.nets.tokens import choose, cross_entropy, softmax_heads
 from methods.nets.transformer import Encoder
-from methods.params import check_nfe
 
 
 class CoarseToFine(Method):
@@ -28,6 +27,8 @@ class CoarseToFine(Method):
     source: ClassVar[str] = "arXiv 2410.22448"
     target: ClassVar[str] = "codes"
     nfe: ClassVar[int | str] = "N-1"
+    layered: ClassVar[bool] = True
+    sampling: ClassVar[tuple[str, ...]] = ("temperature",)
 
     class Params(Method.Params):
         """`temperature`: 0 takes the likeliest code; 1 samples the model's own distribution."""
@@ -39,8 +40,8 @@ class CoarseToFine(Method):
     def __init__(self, params: Params, space: LatentSpace, backbone: Backbone) -> None:
         super().__init__(params, space, backbone)
         self.heads = softmax_heads(backbone.width, space.sizes)
-        self.step = nn.Embedding(space.count - 1, backbone.width)
-        self.network = Encoder(backbone, space.dimension, conditioned=True)
+        # Told k beside every frame: modulating every layer by it took 5 % more parameters.
+        self.network = Encoder(backbone, space.dimension + space.count - 1)
 
     def networks(self) -> Sequence[nn.Module]:
         """Return the encoder, called once per codebook."""
@@ -48,28 +49,37 @@ class CoarseToFine(Method):
 
     def loss(self, batch: Batch, generator: torch.Generator) -> Tensor:
         """Return the cross entropy of x_{k+1} given the true x_1..x_k, one k for the batch."""
-        known = int(torch.randint(1, self.space.count, (), generator=generator))
+        device = generator.device
+        known = int(torch.randint(1, self.space.count, (), generator=generator, device=device))
         hidden = self._encode(batch.codes[:, :known], batch.mask, generator)
         return cross_entropy(self.heads[known - 1], hidden, batch.codes[:, known], batch.mask)
 
     def resynthesize(
         self, inputs: Inputs, nfe: int, generators: Sequence[torch.Generator]
     ) -> Tensor | Audio:
-        """Return the embedding (B, F, D) of x1 and the N-1 codes predicted in turn."""
-        check_nfe(self.name, self.nfe, nfe, self.space.count)
+        """Return the embedding (B, F, D) of x1 and the codes predicted in turn, one per call."""
+        codes = self.predict_codes(inputs, nfe, generators)
+        return self.space.embed(codes) * inputs.mask.unsqueeze(-1)
+
+    def predict_codes(
+        self, inputs: Inputs, nfe: int, generators: Sequence[torch.Generator]
+    ) -> Tensor:
+        """Return x1 and the codes predicted in turn after it, (B, layers, F), one per call."""
+        self.check_request(inputs, nfe)
         codes = inputs.x1.unsqueeze(1)
-        for head in self.heads:
+        for head in self.heads[:nfe]:
             logits = head(self._encode(codes, inputs.mask))
             chosen = choose(logits, inputs.mask, self.params.temperature, generators)
             codes = torch.cat((codes, chosen.unsqueeze(1)), dim=1)
-        return self.space.embed(codes) * inputs.mask.unsqueeze(-1)
+        return codes
 
     def _encode(
         self, codes: Tensor, mask: Tensor, generator: torch.Generator | None = None
     ) -> Tensor:
         """Encode codes (B, k, F) into (B, F, W), from which head k scores the codes that follow."""
-        batch, known, _ = codes.shape
-        step = self.step(torch.full((batch,), known - 1, device=codes.device))
         latent = self.space.standardise(self.space.embed(codes))
-        hidden: Tensor = self.network(latent, mask, step, generator)
+        step = torch.zeros(*latent.shape[:2], self.space.count - 1, device=latent.device)
+        step[..., codes.shape[1] - 1] = 1
+        frames = torch.cat((latent, step), dim=-1)
+        hidden: Tensor = self.network(frames, mask, generator=generator)
         return hidden

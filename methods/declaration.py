@@ -26,6 +26,11 @@ DEFAULTS: Mapping[str, Any] = {
     "trains": True,
     "conditions_on": ("x1",),
     "packages": (),
+    "layered": False,
+    "needs": (),
+    "sampling": (),
+    "teacher": None,
+    "passes": 3.0,
 }
 REQUIRED = ("summary", "target", "nfe")
 
@@ -34,8 +39,7 @@ REQUIRED = ("summary", "target", "nfe")
 class Declaration:
     """What a method's source says of it; `module` is None for a file given by path.
 
-    `nfe` is an int (the only value supported), "any" (>= 1) or "N-1" (codebooks minus one).
-    `packages` are those, beside torch, whose version may change what it makes.
+    The facts are those of `methods.base.Method`.
     """
 
     name: str
@@ -48,6 +52,11 @@ class Declaration:
     nfe: int | str
     conditions_on: tuple[str, ...]
     packages: tuple[str, ...]
+    layered: bool
+    needs: tuple[str, ...]
+    sampling: tuple[str, ...]
+    teacher: str | None
+    passes: float
     class_name: str
     module: str | None
     path: Path

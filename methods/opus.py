@@ -15,7 +15,6 @@ from pydantic import Field
 from torch import Tensor
 
 from methods.base import Audio, Backbone, Inputs, LatentSpace, Method, MethodError
-from methods.params import check_nfe
 
 Samples = NDArray[np.float32]
 RATES = (8_000, 12_000, 16_000, 24_000, 48_000)  # RFC 6716, section 2: what libopus takes
@@ -54,7 +53,7 @@ class Opus(Method):
         self, inputs: Inputs, nfe: int, generators: Sequence[torch.Generator]
     ) -> Tensor | Audio:
         """Return extras "reference" (B, T) coded and decoded, at its own rate and length."""
-        check_nfe(self.name, self.nfe, nfe, self.space.count)
+        self.check_request(inputs, nfe)
         reference, rate = inputs.extras["reference"], int(inputs.extras["reference_rate"])
         rows = [
             decode(encode(row.cpu().numpy(), rate, self.bit_rate, self.application), rate, len(row))

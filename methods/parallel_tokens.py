@@ -12,7 +12,6 @@ from torch import Tensor, nn
 from methods.base import Audio, Backbone, Batch, Inputs, LatentSpace, Method
 from methods.nets.tokens import choose, cross_entropy, softmax_heads
 from methods.nets.transformer import Encoder
-from methods.params import check_nfe
 
 
 class ParallelTokens(Method):
@@ -27,6 +26,8 @@ class ParallelTokens(Method):
     source: ClassVar[str] = "arXiv 2410.22448"
     target: ClassVar[str] = "codes"
     nfe: ClassVar[int | str] = 1
+    layered: ClassVar[bool] = True
+    sampling: ClassVar[tuple[str, ...]] = ("temperature",)
 
     class Params(Method.Params):
         """`temperature`: 0 takes the likeliest code; 1 samples the model's own distribution."""
@@ -56,13 +57,19 @@ class ParallelTokens(Method):
     def resynthesize(
         self, inputs: Inputs, nfe: int, generators: Sequence[torch.Generator]
     ) -> Tensor | Audio:
-        """Return the embedding (B, F, D) of x1 and the N-1 codes predicted together."""
-        check_nfe(self.name, self.nfe, nfe, self.space.count)
+        """Return the embedding (B, F, D) of x1 and the codes predicted together."""
+        codes = self.predict_codes(inputs, nfe, generators)
+        return self.space.embed(codes) * inputs.mask.unsqueeze(-1)
+
+    def predict_codes(
+        self, inputs: Inputs, nfe: int, generators: Sequence[torch.Generator]
+    ) -> Tensor:
+        """Return x1 and the codes predicted together after it, (B, layers, F)."""
+        self.check_request(inputs, nfe)
         hidden = self._encode(inputs.x1, inputs.mask)
         temperature = self.params.temperature
         chosen = [choose(head(hidden), inputs.mask, temperature, generators) for head in self.heads]
-        codes = torch.stack((inputs.x1, *chosen), dim=1)
-        return self.space.embed(codes) * inputs.mask.unsqueeze(-1)
+        return torch.stack((inputs.x1, *chosen), dim=1)[:, : inputs.layers]
 
     def _encode(self, x1: Tensor, mask: Tensor, generator: torch.Generator | None = None) -> Tensor:
         coarse = self.space.standardise(self.space.embed(x1.unsqueeze(1)))

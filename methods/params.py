@@ -40,7 +40,10 @@ class Backbone(Params):
 
 
 def supports_nfe(declared: int | str, nfe: int, codebooks: int) -> bool:
-    """Whether a method declaring `declared` (an int, "any" or "N-1") can make `nfe` calls."""
+    """Whether a method declaring `declared` (an int, "any" or "N-1") can make `nfe` calls.
+
+    `codebooks` is how many are to be decoded from: N, or the number of layers asked for.
+    """
     if declared == "any":
         return nfe >= 1
     return nfe == (codebooks - 1 if declared == "N-1" else declared)
@@ -49,7 +52,7 @@ def supports_nfe(declared: int | str, nfe: int, codebooks: int) -> bool:
 def check_nfe(name: str, declared: int | str, nfe: int, codebooks: int) -> None:
     """Raise MethodError unless method `name`, declaring `declared`, supports `nfe` calls."""
     if not supports_nfe(declared, nfe, codebooks):
-        wanted = {"any": "at least 1", "N-1": f"{codebooks - 1} (codebooks minus one)"}
+        wanted = {"any": "at least 1", "N-1": f"{codebooks - 1} (layers minus one)"}
         raise MethodError(
             f"method '{name}' does not support NFE {nfe}; use {wanted.get(str(declared), declared)}"
         )

@@ -10,7 +10,6 @@ from torch import Tensor, nn
 
 from methods.base import Audio, Backbone, Batch, Inputs, LatentSpace, Method, masked_mean
 from methods.nets.transformer import Encoder
-from methods.params import check_nfe
 
 
 class Regression(Method):
@@ -60,7 +59,7 @@ class Regression(Method):
         self, inputs: Inputs, nfe: int, generators: Sequence[torch.Generator]
     ) -> Tensor | Audio:
         """Return the predicted latent (B, F, D), zero on padding."""
-        check_nfe(self.name, self.nfe, nfe, self.space.count)
+        self.check_request(inputs, nfe)
         latent = self.space.restore(self._predict(inputs.x1, inputs.mask))
         return latent * inputs.mask.unsqueeze(-1)
 

@@ -10,8 +10,8 @@ def add_run_commands(groups: Parsers) -> None:
     plan = add(
         groups,
         "plan",
-        "running:plan",
-        "print trials and evaluations, and what is done",
+        "planning:plan",
+        "print trials and evaluations, what is done, and what the rest will cost",
         "resynth plan configs/quick.yaml --json",
     )
     run = add(

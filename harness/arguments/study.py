@@ -6,7 +6,7 @@ from harness.arguments.base import Parsers, add, add_group
 
 
 def add_study_commands(groups: Parsers) -> None:
-    """Add study codebooks."""
+    """Add study codebooks, findings."""
     study = add_group(groups, "study", "questions that take several runs")
     codebooks = add(
         study,
@@ -21,3 +21,20 @@ def add_study_commands(groups: Parsers) -> None:
     codebooks.add_argument("--store", help="store folder (default: the configuration's)")
     codebooks.add_argument("--site", help="site folder (default: the configuration's)")
     codebooks.add_argument("--address", help="address of a Ray cluster (default: start Ray here)")
+    findings = add(
+        study,
+        "findings",
+        "study:findings",
+        "set the paper's findings against a run: contrasts with intervals, and verdicts",
+        "resynth study findings findings --store runs/findings --out findings.md",
+    )
+    findings.add_argument("place", help="a store with one run, or the configuration of a run")
+    findings.add_argument("--store", help="store folder (default: the configuration's)")
+    findings.add_argument(
+        "--checkpoint",
+        choices=("last", "best"),
+        default="last",
+        help="weights that F1, F2 and F4 are of (default: last); F3 has both",
+    )
+    findings.add_argument("--out", help="write Markdown to this file")
+    findings.add_argument("--json", action="store_true", help="print JSON")

@@ -99,6 +99,7 @@ def codec_identity(config: CodecConfig) -> str:
     return digest([source_digest(codec_sources(config)), packages])
 
 
+@cache
 def installed(package: str) -> str:
     """Return a package's version, or that it is absent: then nothing can be computed with it."""
     try:

@@ -72,7 +72,7 @@ def entries(facts: CodecFacts) -> list[Entry]:
     """Return copy, z, the codec at every prefix of its codes, and Opus where it can match one."""
     rates = {count: facts.first(count).bit_rate for count in prefixes(facts.codebooks)}
     cut = [
-        Entry(MethodConfig(name="codec", variant=f"{n} of {facts.codebooks}", params={"first": n}),
+        Entry(MethodConfig(name="codec", variant=f"{n} of {facts.codebooks}", layers=[n]),
               n, rate)
         for n, rate in rates.items() if n < facts.codebooks
     ]  # fmt: skip

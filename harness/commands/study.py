@@ -1,4 +1,4 @@
-"""`resynth study codebooks`."""
+"""`resynth study codebooks` and `study findings`."""
 
 from __future__ import annotations
 
@@ -6,8 +6,11 @@ import sys
 from argparse import Namespace
 from pathlib import Path
 
+from harness.commands.output import print_json
 from harness.commands.running import find_config
+from harness.errors import UserError
 from harness.studies.codebooks import load_study, run_study
+from harness.studies.findings import study_findings
 
 
 def codebooks(options: Namespace) -> int:
@@ -17,6 +20,28 @@ def codebooks(options: Namespace) -> int:
     run_study(config, study, store, site, options.address, say)
     print(f"{config.name}: open {site / 'codebooks.html'}")
     return 0
+
+
+def findings(options: Namespace) -> int:
+    """Print a run's findings; exit 1 if part of the run is not done."""
+    store = Path(options.store) if options.store else None
+    found = study_findings(find_config(options.place), store, options.checkpoint)
+    if options.out:
+        write(Path(options.out), found.markdown())
+    if options.json:
+        print_json(found.as_dict())
+    elif not options.out:
+        print(found.markdown())
+    return 1 if found.unfinished else 0
+
+
+def write(path: Path, text: str) -> None:
+    """Write a file. Raises UserError if it cannot be."""
+    try:
+        path.write_text(text, encoding="utf-8")
+    except OSError as error:
+        raise UserError(f"--out {path}: cannot be written ({error.strerror})") from error
+    say(f"wrote {path}")
 
 
 def say(line: str) -> None:

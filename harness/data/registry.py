@@ -19,19 +19,21 @@ KINDS = {
     "folder": "harness.data.folder:FolderCorpus",
     "conversations": "harness.data.conversations:ConversationsCorpus",
     "manifest": "harness.data.listed:ManifestCorpus",
+    "joined": "harness.data.joined:JoinedCorpus",
 }
-BUNDLED = {"embedded"}  # kinds that need no root
+ROOTLESS = {"embedded", "joined"}  # kinds that need no root
 
 
 def open_corpus(kind: str, root: str | None = None, **options: object) -> Corpus:
     """Open a corpus. `options` are the keyword arguments of its class, checked by type.
 
-    `root` is the corpus' folder (for "manifest", the manifest file), not needed for "embedded".
+    `root` is the corpus' folder (for "manifest", the manifest file), not needed for "embedded" and
+    "joined".
     Raises UserError: unknown kind or option (with the nearest), missing root or option, wrong type.
     """
     if kind not in KINDS:
         raise UserError(f"unknown corpus '{kind}'{nearest(kind, KINDS)}")
-    if root is None and kind not in BUNDLED:
+    if root is None and kind not in ROOTLESS:
         raise UserError(f"corpus '{kind}': a root is needed; say where its audio lies")
     if root is not None and not Path(root).exists():
         raise UserError(f"corpus '{kind}': root {root} does not exist; correct the path")
@@ -63,5 +65,8 @@ def _check_option(kind: str, parameter: inspect.Parameter, value: object) -> Any
     try:
         return TypeAdapter(parameter.annotation).validate_python(value)
     except ValidationError as error:
-        name, reason = parameter.name, error.errors()[0]["msg"]
-        raise UserError(f"corpus '{kind}': option '{name}' is {value!r}: {reason}") from error
+        first = error.errors()[0]
+        name = ".".join(str(part) for part in (parameter.name, *first["loc"]))
+        raise UserError(
+            f"corpus '{kind}': option '{name}' is {first['input']!r}: {first['msg']}"
+        ) from error

@@ -8,7 +8,7 @@ import torch
 from torch import Tensor
 
 from harness.codecs.base import Codec
-from harness.data.corpus import Corpus
+from harness.data.corpus import Corpus, Utterance
 from harness.latents.arrays import DTYPES, map_array
 from harness.latents.encode import encode_utterance
 from harness.latents.shard import Spans, damaged, verify
@@ -65,6 +65,10 @@ class Latents:
         self.open(shard)
         return self.spans[shard.id][utterance][1]
 
+    def row(self, utterance: str) -> Utterance:
+        """Return an utterance's row in the manifest."""
+        return next(row for row in self.cache.home[utterance].rows if row.id == utterance)
+
     def find(self, utterance: str) -> Place:
         """Return where an utterance lies, its shard opened."""
         self.open(self.cache.home[utterance])
@@ -93,9 +97,7 @@ class Latents:
         if utterance in self.encoded:
             self.encoded.move_to_end(utterance)
             return self.encoded[utterance]
-        rows = self.cache.home[utterance].rows
-        row = next(row for row in rows if row.id == utterance)
-        z = encode_utterance(self.codec, self.corpus, row).z[0]
+        z = encode_utterance(self.codec, self.corpus, self.row(utterance)).z[0]
         self.encoded[utterance] = z
         if len(self.encoded) > ENCODED_UTTERANCES:
             self.encoded.popitem(last=False)

@@ -109,14 +109,16 @@ def quantizer_files(
 def reconstruction_config(config: Config, study: CodebookStudy, files: Sequence[Path]) -> Config:
     """Return the run that decodes the first n codes, n = 1..N, of every refitted codec."""
     metrics = [m for m in config.metrics if m.name in study.reconstruction_metrics]
-    layers = range(1, study.codebooks + 1)
-    methods = [MethodConfig(name="codec", params={"first": n}) for n in layers]
+    layers = list(range(1, study.codebooks + 1))
     return config.model_copy(
         update={
             "name": f"{config.name}-reconstruction",
             "title": f"{config.title}: reconstruction",
             "codec": refitted(config.codecs[0], files),
-            "methods": [MethodConfig(name="prequantized"), *methods],
+            "methods": [
+                MethodConfig(name="prequantized"),
+                MethodConfig(name="codec", layers=layers),
+            ],
             "metrics": metrics,
             "selection": None,
         }

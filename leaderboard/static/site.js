@@ -53,7 +53,7 @@ function board() {
   const form = document.getElementById("filters");
   const splits = [...document.querySelectorAll(".split")];
   const names = ["method", "data", "nfe", "q"];
-  if (form.elements.codec) names.unshift("codec");
+  for (const name of ["codes", "weights", "codec"]) if (form.elements[name]) names.unshift(name);
   if (splits.length > 1) names.unshift("split");
   const initial = Object.fromEntries(names.map((name) => [name, form.elements[name].value]));
   let sorting = { sort: "", dir: "" };
@@ -93,6 +93,8 @@ function board() {
     return nfe
       && (!wanted.method || row.dataset.method === wanted.method)
       && (!wanted.codec || row.dataset.codec === wanted.codec || row.dataset.codec === "") // others suit all
+      && (!wanted.weights || row.dataset.weights === wanted.weights || row.dataset.weights === "")
+      && (!wanted.codes || row.dataset.codes === wanted.codes)
       && (!wanted.data || row.dataset.data === wanted.data)
       && wanted.q.split(/\s+/).every((word) => row.cells[0].textContent.toLowerCase().includes(word));
   }

@@ -1,8 +1,6 @@
-"""The bridge's noise schedule and its Gaussians, in closed form.
+"""Noise schedules and their Gaussians in closed form, and the times that samplers visit.
 
-A symmetric schedule beta(t) on [0, 1]: sqrt(beta) rises linearly from sqrt(beta_min) at t = 0 to
-sqrt(beta_max) at t = 1/2 and mirrors it down again (I2SB, arXiv 2302.05872, section 4 and its
-released code). t = 0 is the target X_0 and t = 1 the source X_1. Times are tensors of any shape.
+t = 0 is the target X_0 and t = 1 the source X_1. Times are tensors of any shape.
 """
 
 from __future__ import annotations
@@ -13,10 +11,17 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
+from methods.base import uniform
+
 
 @dataclass(frozen=True)
 class Schedule:
-    """The rate beta(t) and its integrals, for beta_max > 0 and beta_min >= 0."""
+    """The bridge's noise rate beta(t) and its integrals, for beta_max > 0 and beta_min >= 0.
+
+    The rate is symmetric on [0, 1]: sqrt(beta) rises linearly from sqrt(beta_min) at t = 0 to
+    sqrt(beta_max) at t = 1/2 and mirrors it down again (I2SB, arXiv 2302.05872, section 4 and its
+    released code).
+    """
 
     beta_min: float
     beta_max: float
@@ -64,6 +69,36 @@ class Schedule:
         return time * (low * low + time * (low * slope + time * slope * slope / 3))
 
 
+@dataclass(frozen=True)
+class VariancePreserving:
+    """Diffusion X_t = signal(t) X_0 + noise(t) eps, where signal^2 + noise^2 = 1.
+
+    "cosine": the angle whose cosine is the signal rises linearly (arXiv 2102.09672, eq. 17, without
+    its offset). "linear": the rate beta rises linearly from 1 to 200 times its start, as in DDPM
+    (arXiv 2006.11239) and its continuous limit (arXiv 2011.13456, appendix C). Both leave the
+    signal `terminal`, in (0, 1), at t = 1.
+    """
+
+    kind: str
+    terminal: float
+
+    def signal(self, time: Tensor) -> Tensor:
+        """Return X_0's weight at t."""
+        if self.kind == "cosine":
+            return (math.acos(self.terminal) * time).cos()
+        return self._log_signal(time).exp()
+
+    def noise(self, time: Tensor) -> Tensor:
+        """Return the standard deviation of X_t given X_0."""
+        if self.kind == "cosine":
+            return (math.acos(self.terminal) * time).sin()
+        return (-torch.expm1(2 * self._log_signal(time))).sqrt()
+
+    def _log_signal(self, time: Tensor) -> Tensor:
+        """Return minus half the integral of the linear rate over [0, t]."""
+        return math.log(self.terminal) * time * (1 + 99.5 * time) / 100.5
+
+
 def step_times(steps: int, spacing: str) -> Tensor:
     """Return steps + 1 times from 1 down to 0, spaced "uniform" or quadratically.
 
@@ -73,3 +108,28 @@ def step_times(steps: int, spacing: str) -> Tensor:
     if spacing == "quadratic":
         return line.square()
     return line if spacing == "uniform" else 1 - (1 - line).square()
+
+
+def training_times(
+    count: int,
+    shape: str,
+    mean: float,
+    std: float,
+    generator: torch.Generator,
+    device: torch.device,
+) -> Tensor:
+    """Draw times (count,) in (0, 1], "uniform" or "logit_normal", spread evenly over the batch.
+
+    Logit-normal times are sigmoid(mean + std * normal) (arXiv 2403.03206, section 3.1).
+    """
+    # Rounding can make a time 0, where X_0 gives no velocity.
+    times = uniform(count, generator, device).clamp(min=1e-6)
+    return times if shape == "uniform" else (mean + std * torch.special.ndtri(times)).sigmoid()
+
+
+def noise_source(kind: str, std: float, coarse: Tensor, noise: Tensor) -> Tensor:
+    """Return where a flow starts, X_1 (B, F, D): "noise" alone or "noised_coarse".
+
+    Never the bare coarse embedding: from there a flow has one path per x1, and ends at the mean.
+    """
+    return std * noise if kind == "noise" else coarse + std * noise

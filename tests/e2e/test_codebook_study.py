@@ -63,7 +63,7 @@ def test_the_shipped_study_is_planned_as_the_question_asks(tmp_path: Path) -> No
     files = quantizer_files(config, asked, Store.create(tmp_path))
     assert set(files) == {(k, e) for k in (0, 1) for e in (256, 512, 1024, 2048, 4096)}
     run = reconstruction_config(config, asked, list(files.values()))
-    assert [m.params.get("first") for m in run.methods[1:]] == list(range(1, 13))
+    assert run.methods[1].layers == list(range(1, 13))
     assert len(run.codecs) == 10
 
 

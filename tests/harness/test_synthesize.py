@@ -9,10 +9,8 @@ from torch import Tensor, nn
 from harness.codecs.loading import load_codec
 from harness.config import CodecConfig
 from harness.errors import UserError
-from harness.evaluations import layers_used
 from harness.space import untrained_space
-from harness.synthesize import Synthesizer, WrongNfe, noise_seed, require_declared
-from methods.anchors import Codec as Anchor
+from harness.synthesize import BadOutput, Synthesizer, WrongNfe, noise_seed, require_declared
 from methods.base import Audio, Backbone, Inputs, Method
 
 SPEECH = np.sin(np.linspace(0, 4000, 8000, dtype=np.float32)) * np.float32(0.3)
@@ -55,7 +53,7 @@ def probe(codec: Any, calls: int, extras: tuple[str, ...] = ("x1",)) -> Probe:
 
 def test_a_method_sees_x1_and_nothing_it_did_not_declare(codec: Any) -> None:
     method = probe(codec, calls=1)
-    Synthesizer(codec, method, 1, 0).run("u", SPEECH, 16_000)
+    Synthesizer(codec, method, 1, None, 0).run("u", SPEECH, 16_000)
     assert method.seen.extras == {}
     assert method.seen.x1.shape == (1, 38)
 
@@ -67,11 +65,11 @@ def test_extras_are_for_anchors_alone(codec: Any) -> None:
 
 def test_network_calls_are_counted_not_believed(codec: Any) -> None:
     with pytest.raises(WrongNfe, match="made 3 calls at NFE 2"):
-        Synthesizer(codec, probe(codec, calls=3), 2, 0).run("u", SPEECH, 16_000)
+        Synthesizer(codec, probe(codec, calls=3), 2, None, 0).run("u", SPEECH, 16_000)
 
 
 def test_audio_that_cannot_be_encoded_is_named(codec: Any) -> None:
-    maker = Synthesizer(codec, probe(codec, calls=1), 1, 0)
+    maker = Synthesizer(codec, probe(codec, calls=1), 1, None, 0)
     with pytest.raises(
         UserError, match="utterance 'short one': codec 'tiny': 150 samples are less"
     ):
@@ -80,21 +78,33 @@ def test_audio_that_cannot_be_encoded_is_named(codec: Any) -> None:
         maker.flops("short one", SPEECH[:100], 16_000)
 
 
-def test_only_a_declared_parameter_says_how_many_codes_are_decoded(codec: Any) -> None:
-    class Shortened(Probe):
-        """A parameter `first` that counts something else."""
+def test_layers_asked_for_reach_the_method(codec: Any) -> None:
+    method = probe(codec, calls=1)
+    Synthesizer(codec, method, 1, 3, 0).run("u", SPEECH, 16_000)
+    assert method.seen.layers == 3
 
-        class Params(Method.Params):
-            first: int = 3
 
-    space = untrained_space(codec)
-    assert layers_used(Shortened(Shortened.Params(), space, Backbone())) is None
-    for count in (2, None):
-        assert layers_used(Anchor(Anchor.Params(first=count), space, Backbone())) == count
+def test_an_output_that_is_no_latent_fails_and_is_named(codec: Any) -> None:
+    class Broken(nn.Module):
+        def __init__(self, change: Any) -> None:
+            super().__init__()
+            self.change = change
+
+        def forward(self, latent: Tensor) -> Tensor:
+            return self.change(latent)
+
+    for change, fault in (
+        (lambda latent: latent * float("nan"), "NaN or infinite latents"),
+        (lambda latent: latent[:, 1:], r"shape \(1, 37, 128\), not \(1, 38, 128\)"),
+    ):
+        method = probe(codec, calls=1)
+        method.network = Broken(change)
+        with pytest.raises(BadOutput, match=f"utterance 'u': .*{fault}"):
+            Synthesizer(codec, method, 1, None, 0).run("u", SPEECH, 16_000)
 
 
 def test_the_estimate_has_the_references_length(codec: Any) -> None:
-    made = Synthesizer(codec, probe(codec, calls=1), 1, 0).run("u", SPEECH[:7999], 16_000)
+    made = Synthesizer(codec, probe(codec, calls=1), 1, None, 0).run("u", SPEECH[:7999], 16_000)
     assert made.samples.shape == (7999,)
     assert made.calls == 1
 

@@ -5,26 +5,34 @@ The record classes, the store and the files' formats are the real ones.
 
 from __future__ import annotations
 
-import hashlib
 import io
-from collections.abc import Callable
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pandas as pd
 import soundfile
+from synthetic_options import DEFAULT_METRICS as DEFAULT_METRICS
+from synthetic_options import METHODS as METHODS
+from synthetic_options import METRICS, Options
+from synthetic_records import (
+    ANCHORS,
+    LAYERED,
+    SIZES,
+    TEACHERS,
+    method_facts,
+    provenance,
+    trial_record,
+)
+from synthetic_records import codec as codec
 
 from harness.records import (
     SCORE_COLUMNS,
-    CodecFacts,
-    CurvePoint,
-    DataSize,
+    Checkpoint,
     EvaluatedUtterance,
     EvaluationRecord,
     MethodFacts,
-    Provenance,
     ReferenceRecord,
     RunRecord,
     ScoreRecord,
@@ -33,42 +41,28 @@ from harness.records import (
 )
 from harness.store import Store, write_record
 
-ANCHORS = {"copy": 1.0, "prequantized": 0.80, "codec": 0.79, "coarse": 0.55}
-METHODS = {"coarse_to_fine": 0.575, "parallel_tokens": 0.565, "regression": 0.60, "bridge": 0.605}
-SIZES = {"10%": 0.12, "30%": 0.37, "100%": 1.2}
-# name: label, unit, higher, ratio, predicted, base, slope over the 0..1 quality, noise, upper bound
-METRICS: dict[str, tuple[str, str, bool, bool, bool, float, float, float, float | None]] = {
-    "estoi": ("ESTOI", "correlation", True, False, False, 0.0, 1.0, 0.03, 1.0),
-    "pesq": ("PESQ (wb)", "MOS-LQO", True, False, False, 0.4, 1.8, 0.1, 4.64),
-    "visqol": ("ViSQOL (speech)", "MOS-LQO", True, False, False, 0.6, 3.0, 0.15, 5.0),
-    "si_snr": ("SI-SNR", "dB", True, False, False, -12.0, 18.0, 1.5, None),
-    "speaker_similarity": ("Speaker similarity", "cosine", True, False, False, 0.5, 0.4, 0.03, 1.0),
-    "wer": ("WER", "errors per word", False, True, False, 0.9, -0.9, 0.0, None),
-    "dnsmos": ("DNSMOS (predicted MOS)", "predicted MOS", True, False, True, 1.4, 1.7, 0.12, 5.0),
-}
 
+@dataclass(frozen=True)
+class Use:
+    """How a system's network is used; the defaults are an anchor's."""
 
-@dataclass
-class Options:
-    """What the synthetic store holds; the defaults make a store of a second."""
+    trial: TrialRecord | None = None
+    checkpoint: Checkpoint | None = None
+    nfe: int = 0
+    layers: int | None = None
 
-    splits: dict[str, int] = field(default_factory=lambda: {"test": 12, "valid": 6})
-    speakers: int = 1
-    sizes: tuple[str, ...] = ("10%", "100%")
-    nfes: tuple[int, ...] = (1, 4)
-    metrics: tuple[str, ...] = tuple(METRICS)
-    method_names: dict[str, str] = field(default_factory=dict)
-    missing_reason: str = "the recogniser crashed"
-    utterance_prefix: str = "utt/"
-    transcript: str = "please enter your number"
-    unfinished: int = 0
-    subsets: dict[str, int] = field(default_factory=dict)
-    codecs: tuple[CodecFacts, ...] = field(default_factory=lambda: (codec(),))
-    layers: tuple[int, ...] = ()  # the anchor `codec` from the first n codes
-    opus: tuple[int, ...] = ()  # bit rates
-    methods: dict[str, float] = field(default_factory=lambda: dict(METHODS))
-    # (system, codec, its number of codes decoded) -> what to add to the system's quality
-    effect: Callable[[str, CodecFacts, int], float] = lambda system, codec, count: 0.0
+    @property
+    def size(self) -> str:
+        return self.trial.data_size.label.strip("%") if self.trial else "none"
+
+    @property
+    def suffix(self) -> str:
+        """What is not the default, as part of an id."""
+        parts = [str(self.layers) if self.layers and not self.trial else ""]
+        parts += [f"-layers{self.layers}" if self.layers and self.trial else ""]
+        parts += ["-best" if self.checkpoint == "best" else ""]
+        parts += [f"-seed{self.trial.seed}" if self.trial and self.trial.seed else ""]
+        return "".join(parts)
 
 
 def build_store(root: Path, options: Options | None = None) -> Store:
@@ -106,18 +100,15 @@ class _Builder:
     def _codec_systems(self, first: bool) -> None:
         for name, quality in ANCHORS.items():
             if first or name != "copy":
-                self._system(name, quality, None, 0)
+                self._system(name, quality, Use())
         for rate in self.options.opus if first else ():
-            self._system(f"opus/{rate}", 0.5 + rate / 1e5, None, 0)
+            self._system(f"opus/{rate}", 0.5 + rate / 1e5, Use())
         for count in self.options.layers:
-            self._system(f"codec/{count}", ANCHORS["codec"], None, 0)
+            self._system("codec", ANCHORS["codec"], Use(layers=count))
         for name, quality in self.options.methods.items():
             for size in self.options.sizes:
-                trial = self._trial(name, size)
-                nfes = self.options.nfes if name == "bridge" else (_nfe(name),)
-                for nfe in nfes:
-                    gain = 0.02 * list(SIZES).index(size) - 0.01 * (nfe > 4)
-                    self._system(name, quality + gain, trial, nfe)
+                for seed in self.options.seeds:
+                    self._trained(name, quality, size, seed)
 
     def _utterances(self, split: str) -> list[tuple[str, str]]:
         count = self.options.splits[split]
@@ -139,56 +130,61 @@ class _Builder:
                 ),
             )  # fmt: skip
 
-    def _trial(self, name: str, size: str) -> TrialRecord:
-        identity = f"trial-{self.prefix}{_file(name)}-{size.strip('%')}"
-        curve = tuple(
-            CurvePoint(step=s, seconds=s / 10, train=1 + 3 / (1 + s / 50),
-                       valid=1.2 + 3 / (1 + s / 50) if s % 100 == 0 else None)
-            for s in range(10, 510, 10)
-        )  # fmt: skip
-        record = TrialRecord(
-            id=identity, method=self._method(name), codec=self.codec, seed=0,
-            data_size=DataSize(label=size, hours=SIZES[size], utterances=100, voices=5),
-            training={"steps": 500}, parameters=1_400_000, frames=450_000, curve=curve,
-            weights_sha256="ab" * 32, provenance=_provenance(),
-        )  # fmt: skip
-        with self.store.commit("trials", identity) as folder:
-            write_record(folder, record)
-        return record
+    def _trial(self, name: str, size: str, seed: int) -> TrialRecord:
+        """Return a trial, written once; of what trains nothing it is the teacher's."""
+        if name in self.options.untrained:
+            return self._trial(TEACHERS[name], size, seed)
+        suffix = f"-seed{seed}" if seed else ""
+        identity = f"trial-{self.prefix}{_file(name)}-{size.strip('%')}{suffix}"
+        if not self.store.has("trials", identity):
+            taught = TEACHERS.get(name)
+            teacher = self._trial(taught, size, seed).id if taught else None
+            changes = {"teacher": teacher} | self.options.trial_changes.get(name, {})
+            facts = self._method(name)
+            record = trial_record(identity, facts, self.codec, size, seed, **changes)
+            with self.store.commit("trials", identity) as folder:
+                write_record(folder, record)
+        return self.store.trial(identity)
 
     def _method(self, system: str) -> MethodFacts:
-        name, _, part = system.partition("/")
-        anchor = name in (*ANCHORS, "opus")
-        params: dict[str, Any] = {} if anchor else {"beta_max": 0.3}
-        if part:
-            key = {"codec": "first", "opus": "bit_rate"}.get(name, "target")
-            params[key] = part if key == "target" else int(part)
-        return MethodFacts(
-            name=self.options.method_names.get(name, name), variant="" if anchor else part,
-            kind="anchor" if anchor else "method", summary=f"Synthetic {name}.",
-            equation="q(X_t | X_0, X_1)", source="arXiv 2410.22448", target="z",
-            conditions_on=("reference",) if name in ("copy", "opus") else ("x1",), params=params,
-            backbone={} if anchor else {"layers": 3, "width": 192},
-        )  # fmt: skip
+        name = system.partition("/")[0]
+        return method_facts(system, self.options.method_names.get(name, name))
 
-    def _system(self, name: str, quality: float, trial: TrialRecord | None, nfe: int) -> None:
-        quality += self.options.effect(name, self.codec, _layers(name) or self.codec.codebooks)
+    def _trained(self, name: str, quality: float, size: str, seed: int) -> None:
+        trial = self._trial(name, size, seed)
+        quality += 0.02 * list(SIZES).index(size) + 0.001 * seed
+        layered = name in LAYERED and self.options.method_layers
+        for checkpoint in self.options.checkpoints:
+            better = quality + 0.01 * (checkpoint == "best")
+            for layers in self.options.method_layers if layered else (None,):
+                for nfe in self._nfes(name, layers):
+                    use = Use(trial, checkpoint, nfe, layers)
+                    cut = 0.01 * (layers - self.codec.codebooks) if layers else 0.0
+                    self._system(name, better + cut - 0.01 * (nfe > 4), use)
+
+    def _nfes(self, name: str, layers: int | None) -> tuple[int, ...]:
+        if name == "coarse_to_fine":
+            return ((layers or self.codec.codebooks) - 1,)
+        return self.options.nfes if name == "bridge" else (1,)
+
+    def _system(self, name: str, quality: float, use: Use) -> None:
+        decoded = use.layers or self.codec.codebooks
+        quality += self.options.effect(name, self.codec, decoded)
         for split in self.options.splits:
-            size = trial.data_size.label.strip("%") if trial else "none"
-            identity = f"eval-{self.prefix}{_file(name)}-{size}-{nfe}-{split}"
+            identity = f"eval-{self.prefix}{_file(name)}{use.suffix}-{use.size}-{use.nfe}-{split}"
             rows = self._utterances(split)
             with self.store.commit("evaluations", identity) as folder:
                 for i in range(len(rows)):
                     (folder / f"{i}.flac").write_bytes(self.noise)
-                write_record(folder, self._evaluation(identity, name, trial, nfe, split, rows))
+                write_record(folder, self._evaluation(identity, name, use, split, rows))
             self.evaluations.append(identity)
             for metric in self.options.metrics if split != "valid" else ("estoi",):
                 self._score(identity, name, metric, quality, rows)
 
     def _evaluation(
-        self, identity: str, name: str, trial: TrialRecord | None, nfe: int, split: str,
-        rows: list[tuple[str, str]],
-    ) -> EvaluationRecord:  # fmt: skip
+        self, identity: str, name: str, use: Use, split: str, rows: list[tuple[str, str]]
+    ) -> EvaluationRecord:
+        trial = use.trial
         utterances = tuple(
             EvaluatedUtterance(
                 id=row, speaker=speaker, voice=speaker, language="en", seconds=3.2,
@@ -198,13 +194,13 @@ class _Builder:
             for i, (row, speaker) in enumerate(rows)
         )  # fmt: skip
         return EvaluationRecord(
-            id=identity, trial=trial.id if trial else None, method=self._method(name),
-            codec=self.codec, data_size=trial.data_size if trial else None, nfe=nfe,
-            layers=_layers(name),
+            id=identity, trial=trial.id if trial else None, checkpoint=use.checkpoint,
+            method=self._method(name), codec=self.codec,
+            data_size=trial.data_size if trial else None, nfe=use.nfe, layers=use.layers,
             seed=trial.seed if trial else None, sample=0, corpus="synthetic", split=split,
-            sample_rate=16_000, reference=f"ref-{split}", counted_nfe=float(nfe),
-            flops_per_second=2.1e8 * nfe, real_time_factor=0.011 + 0.004 * nfe,
-            utterances=utterances, provenance=_provenance(),
+            sample_rate=16_000, reference=f"ref-{split}", counted_nfe=float(use.nfe),
+            flops_per_second=2.1e8 * use.nfe, real_time_factor=0.011 + 0.004 * use.nfe,
+            utterances=utterances, provenance=provenance(),
         )  # fmt: skip
 
     def _score(
@@ -239,6 +235,7 @@ class _Builder:
         if metric == "pesq" and system == "regression" and index == 0:
             return row | {"status": "missing", "reason": self.options.missing_reason}
         _, _, _, ratio, _, base, slope, noise, _ = METRICS[metric]
+        quality += self.options.tilt(system, metric)
         if ratio:
             if index == 1:
                 return row | {"status": "not applicable", "reason": "no transcript"}
@@ -255,15 +252,6 @@ def _file(name: str) -> str:
     return name.replace("/", "")
 
 
-def _layers(name: str) -> int | None:
-    name, _, part = name.partition("/")
-    return int(part) if name == "codec" and part else None
-
-
-def _nfe(name: str) -> int:
-    return 7 if name == "coarse_to_fine" else 1
-
-
 def _facts(name: str) -> dict[str, Any]:
     label, unit, higher, ratio, predicted, _, _, _, upper = METRICS[name]
     return {
@@ -273,24 +261,6 @@ def _facts(name: str) -> dict[str, Any]:
         "upper_bound": upper, "aggregator": "ratio" if ratio else "mean", "predicted": predicted,
         "slow": False,
     }  # fmt: skip
-
-
-def codec(
-    name: str = "tiny", sizes: tuple[int, ...] = (1024,) * 8, frame_rate: float = 75.0, **facts: Any
-) -> CodecFacts:
-    """Return facts of a codec that exists nowhere."""
-    base: dict[str, Any] = {
-        "sample_rate": 24_000, "dimension": 128, "licence": "Apache-2.0", "trained_on": ("noise",),
-        "sha256": hashlib.sha256(name.encode()).hexdigest(),
-    }  # fmt: skip
-    return CodecFacts.of(sizes, frame_rate, name=name, **(base | facts))
-
-
-def _provenance() -> Provenance:
-    return Provenance(
-        git_commit="0123456789abcdef", git_dirty=False, versions={"torch": "2.13.0"},
-        hardware={"cpu": "synthetic", "cores": 2}, started="2026-11-22T12:00:00Z", seconds=12.5,
-    )  # fmt: skip
 
 
 def _noise() -> bytes:

@@ -9,7 +9,7 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 import pytest
-from synthetic_store import METRICS, Options, build_store
+from synthetic_store import DEFAULT_METRICS, Options, build_store
 
 from leaderboard.aggregate import long_table, selection_table, write_tables
 from leaderboard.board import Board, load_board
@@ -109,7 +109,7 @@ def test_contrasts_take_the_full_data_size_at_the_chosen_nfe(board: Board) -> No
     ]  # fmt: skip
     assert {s.data_label for s in systems} == {"100%"}
     found = contrasts(board, "test", systems)
-    assert len(found) == 4 * len(METRICS)
+    assert len(found) == 4 * len(DEFAULT_METRICS)
     assert all(c.p_holm >= c.difference.p for c in found)
     estoi = next(c for c in found if c.system.label == "bridge" and c.metric.name == "estoi")
     assert estoi.verdict == "better"

@@ -18,11 +18,11 @@ def data() -> tuple[LatentSpace, Batch]:
     generator = torch.Generator().manual_seed(0)
     books = 0.6 ** torch.arange(N)[:, None, None] * torch.randn(N, K, D, generator=generator)
     codes = torch.randint(0, K, (4, N, FRAMES), generator=generator)
-    plain = LatentSpace(books, torch.zeros(D), torch.ones(D), 75.0)
+    plain = LatentSpace(books, torch.zeros(D), torch.ones(D), 75.0, 24_000)
     z = plain.embed(codes) + 0.05 * torch.randn(4, FRAMES, D, generator=generator)
     flat = z.flatten(0, 1)
     mask = torch.ones(4, FRAMES, dtype=torch.bool)
-    return LatentSpace(books, flat.mean(0), flat.std(0), 75.0), Batch(codes, z, mask)
+    return LatentSpace(books, flat.mean(0), flat.std(0), 75.0, 24_000), Batch(codes, z, mask)
 
 
 def resynthesize(method: Method, batch: Batch, nfe: int) -> Tensor:

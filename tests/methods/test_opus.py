@@ -78,7 +78,7 @@ def test_quality_rises_with_the_bit_rate(speech: list[Samples], metric: str) -> 
 
 def test_the_anchor_returns_the_reference_coded_and_repeats_itself(speech: list[Samples]) -> None:
     kind = catalog.load(catalog.get("opus"))
-    space = LatentSpace(torch.zeros(2, 4, 3), torch.zeros(3), torch.ones(3), 75.0)
+    space = LatentSpace(torch.zeros(2, 4, 3), torch.zeros(3), torch.ones(3), 75.0, 24_000)
     opus = kind(kind.Params.model_validate({"bit_rate": 12_000}), space, Backbone())
     shortest = min(map(len, speech))
     reference = torch.from_numpy(np.stack([row[:shortest] for row in speech]))

@@ -15,7 +15,8 @@ from harness.latents.write import write_shard
 from harness.space import trained_space
 from harness.store import Store
 from harness.synthesize import Synthesizer
-from harness.train import train
+from harness.training.checkpoints import Checkpoints
+from harness.training.loop import Setup, Training
 from methods import catalog
 from methods.params import Backbone
 from metrics.base import Utterance
@@ -53,21 +54,17 @@ def test_methods_train_and_resynthesize_at_the_splits_rate(latents: Latents, nam
     space = trained_space(codec, latents, rows)
     assert (space.count, space.dimension) == (codec.facts.codebooks, codec.facts.dimension)
     backbone = Backbone(layers=1, width=32)
-    trained = train(
-        lambda space: kind(kind.Params(), space, backbone),
-        space,
-        latents,
-        rows,
-        rows,
-        TRAINING,
-        0,
-        silent,
+    setup = Setup(
+        lambda space: kind(kind.Params(), space, backbone), space, latents, rows, rows, TRAINING, 0
     )
+    trained = Training(setup, silent, Checkpoints(None, 1)).run()
     assert np.isfinite([point.valid for point in trained.curve]).all()
     nfe = catalog.default_nfe(declaration, codec.facts.codebooks)
     row = next(row for row in corpus.split("valid") if row.id == rows[0])
     reference = read_utterance(corpus, row)
-    made = Synthesizer(codec, trained.method, nfe, 0).run(row.id, reference, corpus.sample_rate)
+    made = Synthesizer(codec, trained.method, nfe, None, 0).run(
+        row.id, reference, corpus.sample_rate
+    )
     assert made.samples.shape == reference.shape
     for metric in (get("si_snr")(), get("estoi")()):
         metric.load()
@@ -81,7 +78,7 @@ def test_every_length_fits_its_reference_at_any_rate(latents: Latents, rate: int
     """Whatever is left over of a frame, the estimate covers the reference and is cut to it."""
     kind = catalog.load(catalog.get("codec"))
     space = trained_space(latents.codec, latents, list(latents.cache.home))
-    whole = Synthesizer(latents.codec, kind(kind.Params(), space, Backbone()), 0, 0)
+    whole = Synthesizer(latents.codec, kind(kind.Params(), space, Backbone()), 0, None, 0)
     noise = np.random.default_rng(0).normal(size=rate // 4).astype(np.float32) * np.float32(0.1)
     for samples in (rate // 8, rate // 8 + 1, rate // 8 + 315, rate // 8 + 513):
         made = whole.run("u", noise[:samples], rate)

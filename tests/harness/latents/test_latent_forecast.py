@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 
-from harness.commands.running import plan as plan_command
+from harness.commands.planning import plan as plan_command
 from harness.config import Config, load_config
 from harness.errors import UserError
 from harness.latents.forecast import forecast

@@ -1,0 +1,1 @@
+"""Training: one loop and one budget for every method."""
