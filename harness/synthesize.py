@@ -51,7 +51,8 @@ class Synthesizer:
         sample: int,
         device: str = "cpu",
     ) -> None:
-        self.codec, self.method = codec, method.to(device)
+        # Counting FLOPs of a network that wants gradients fails in torch's inference mode.
+        self.codec, self.method = codec, method.to(device).requires_grad_(False)
         self.device = device
         self.nfe, self.layers, self.sample = nfe, layers, sample
 

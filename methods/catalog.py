@@ -133,5 +133,9 @@ def _import_file(path: Path) -> ModuleType:
         raise MethodError(f"cannot import the method file {path}")
     module = module_from_spec(spec)
     sys.modules[name] = module
-    spec.loader.exec_module(module)
+    try:
+        spec.loader.exec_module(module)
+    except BaseException:
+        del sys.modules[name]  # half imported, it would be taken for whole the next time
+        raise
     return module

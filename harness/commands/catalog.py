@@ -111,15 +111,15 @@ def print_card(found: dict[str, Any]) -> None:
 
 def check_methods(options: Namespace) -> int:
     """Check methods against the contract; 1 if a check fails."""
-    from methods.checking.files import examine
+    from methods.checking.files import WrongParams, examine
 
     params = read_params(options.params)
     try:
         reports = examine(options.method, params)
+    except WrongParams as error:
+        raise UserError(f"--params: {explain(error.error, error.model)}") from error
     except MethodError as error:
         raise UserError(str(error)) from error
-    except ValidationError as error:
-        raise UserError(f"--params: {explain(error)}") from error
     if options.json:
         print_json([as_json(report) for report in reports])
     else:

@@ -45,7 +45,7 @@ class Geometry:
         return LatentSpace(books, zeros, ones, self.frame_rate, self.sample_rate)
 
 
-class Shapes(TorchDispatchMode):
+class Shapes(TorchDispatchMode):  # type: ignore[no-untyped-call]
     """Runs what involves a meta tensor by shape alone; its result is zeros on the CPU."""
 
     def __torch_dispatch__(
@@ -113,6 +113,7 @@ def flops_per_second(method: Method, nfe: int, geometry: Geometry) -> float:
     inputs = Inputs(x1, torch.ones(1, frames, dtype=torch.bool))
     # Attention counts as the products it is made of: the CPU's fused kernel would not.
     counter = FlopCounterMode(display=False)
-    with torch.no_grad(), sdpa_kernel(SDPBackend.MATH), Shapes(), counter:
+    shapes = Shapes()  # type: ignore[no-untyped-call]
+    with torch.no_grad(), sdpa_kernel(SDPBackend.MATH), shapes, counter:
         method.resynthesize(inputs, nfe, [generator])
     return float(counter.get_total_flops()) * geometry.frame_rate / frames

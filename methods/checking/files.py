@@ -7,6 +7,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from pydantic import ValidationError
+
 from methods import catalog
 from methods.checking import CHECKS, Examination, Finding, passed
 from methods.declaration import Declaration, parse, read
@@ -28,11 +30,19 @@ class Report:
         return passed(self.findings)
 
 
+class WrongParams(MethodError):
+    """Parameters that a method does not take; `error` and `model` tell which."""
+
+    def __init__(self, declaration: Declaration, error: ValidationError) -> None:
+        super().__init__(f"method '{declaration.name}' does not take these parameters: {error}")
+        self.model, self.error = declaration.params, error
+
+
 def examine(target: str, params: Mapping[str, Any]) -> list[Report]:
     """Check the method called `target`, or every method of a Python file at that path.
 
     Raises MethodError for an unknown name, and for a file that is missing, does not parse or
-    declares no method; ValidationError (pydantic) for parameters the method does not take.
+    declares no method; WrongParams for parameters the method does not take.
     """
     path = Path(target)
     if path.suffix != ".py":
@@ -58,7 +68,10 @@ def report(
     declaration: Declaration, params: Mapping[str, Any], known: Mapping[str, Declaration]
 ) -> Report:
     """Check one method."""
-    declaration.params.model_validate(params)
+    try:
+        declaration.params.model_validate(params)
+    except ValidationError as error:
+        raise WrongParams(declaration, error) from error
     findings = Examination(declaration, params, known).findings()
     return Report(declaration.name, declaration.path, params, tuple(findings))
 

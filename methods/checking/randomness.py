@@ -28,11 +28,11 @@ OTHER_SEEDS = tuple(seed + 100 for seed in SEEDS)
 Calls = list[tuple[str, Callable[[bool], Tensor]]]
 
 
-class Draws(TorchDispatchMode):
+class Draws(TorchDispatchMode):  # type: ignore[no-untyped-call]
     """Notes the initial seed of every generator that a random operation is given."""
 
     def __init__(self) -> None:
-        super().__init__()
+        super().__init__()  # type: ignore[no-untyped-call]
         self.seeds: set[int] = set()
 
     def __torch_dispatch__(

@@ -14,6 +14,8 @@ from methods.checking.invariance import TOLERANCE
 from methods.checking.subject import Subject, distance, run, values
 from methods.checking.world import D, N, separate_space
 
+Asked = list[tuple[int | None, int]]  # layers, NFE
+
 
 @check(
     "network calls are as many as asked for",
@@ -24,7 +26,7 @@ from methods.checking.world import D, N, separate_space
 def nfe(subject: Subject) -> str:
     """Count forward calls of the declared networks, from fewer layers too."""
     method = subject.build()
-    asked = [(None, count) for count in subject.nfes]
+    asked: Asked = [(None, count) for count in subject.nfes]
     if subject.declaration.layered:
         asked += [(layers, subject.default_nfe(layers)) for layers in (1, 2, N)]
     for layers, count in asked:
@@ -58,7 +60,7 @@ def refusals(subject: Subject) -> None:
     """Ask for what the declaration excludes."""
     method, declaration = subject.build(), subject.declaration
     wrong = [n for n in (-1, 0, 1, 3, 50) if not catalog.supports(declaration, n, N)]
-    asked = [(None, n) for n in wrong]
+    asked: Asked = [(None, n) for n in wrong]
     asked += [(layers, subject.default_nfe()) for layers in (0, N + 1)]
     if not declaration.layered:
         asked += [(layers, subject.default_nfe()) for layers in (1, N)]
@@ -88,12 +90,12 @@ def layers(subject: Subject) -> str:
     x1 = space.embed(given.x1.unsqueeze(1))[given.mask]
     for k in range(1, N + 1):
         result = values(run(method, _layered(given, k), subject.default_nfe(k)))[given.mask]
-        own = result.unflatten(-1, (N, D // N))
+        own = _parts(result)
         first = distance(own[:, 0], x1[:, : D // N])
         if first > TOLERANCE:
             raise Failed(f"from {k} layers, x1's own part is off by {first:.2g}")
         for codebook in range(1, N):
-            vectors = space.codebook(codebook).unflatten(-1, (N, D // N))[:, codebook]
+            vectors = _parts(space.codebook(codebook))[:, codebook]
             allowed = vectors if codebook < k else torch.zeros(1, D // N)
             off = _nearest(own[:, codebook], allowed)
             if off > TOLERANCE:
@@ -105,6 +107,11 @@ def layers(subject: Subject) -> str:
     if distance(whole, result) > TOLERANCE:
         raise Failed(f"layers = None is not layers = {N}")
     return f"from 1..{N} layers"
+
+
+def _parts(vectors: Tensor) -> Tensor:
+    """Split (n, D) into the dimensions (n, N, D / N) that each codebook owns."""
+    return vectors.view(-1, N, D // N)
 
 
 def _nearest(found: Tensor, allowed: Tensor) -> float:

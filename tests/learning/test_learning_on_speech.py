@@ -17,17 +17,16 @@ from methods.nets.spectral import SpectralLoss
 
 pytestmark = pytest.mark.slow
 REMEMBER = TrainingConfig(
-    steps=900,
+    steps=600,
     batch_size=8,
     segment_seconds=1.3,
     learning_rate=2e-3,
     warmup_steps=50,
-    validate_every=900,
+    validate_every=600,
     validate_batches=1,
+    precision="bfloat16",
 )
-GENERALISE = REMEMBER.model_copy(
-    update={"steps": 400, "segment_seconds": 1.5, "precision": "bfloat16"}
-)
+GENERALISE = REMEMBER.model_copy(update={"steps": 400, "segment_seconds": 1.5})
 METHODS = {name: d for name, d in catalog.discover().items() if d.kind == "method"}
 LATENT = [name for name in METHODS if name != "vocoder"]
 LAYERED = [name for name, d in METHODS.items() if d.layered]
