@@ -88,7 +88,7 @@ class AdversarialRegression(Method):
     def loss(self, batch: Batch, generator: torch.Generator) -> Tensor:
         """Return the regression's error, plus, in training past the warm start, the critic's."""
         predicted = self._draw(batch, generator)
-        error = predicted - self.space.standardise(self._aim(batch))
+        error = predicted - self.space.aim(batch, self.params.target)
         fidelity = error.abs() if self.params.loss == "l1" else error.square()
         loss = masked_mean(fidelity, batch.mask)
         if not self.training or batch.progress < self.params.warm_start:
@@ -113,7 +113,7 @@ class AdversarialRegression(Method):
     ) -> Tensor | Audio:
         """Return the predicted latent (B, F, D), zero on padding; a sample of it with `noise`."""
         self.check_request(inputs, nfe)
-        coarse, noise = self._coarse(inputs.x1), None
+        coarse, noise = self.space.coarse(inputs.x1), None
         if self.params.noise:
             noise = draw_normal(generators, inputs.mask, self.space.dimension)
         latent = self.space.restore(self._predict(coarse, noise, inputs.mask))
@@ -121,7 +121,7 @@ class AdversarialRegression(Method):
 
     def _draw(self, batch: Batch, generator: torch.Generator) -> Tensor:
         """Predict the standardised target (B, F, D) of a training batch."""
-        coarse = self._coarse(batch.codes[:, 0])
+        coarse = self.space.coarse(batch.codes[:, 0])
         noise = normal_like(coarse, generator) if self.params.noise else None
         return self._predict(coarse, noise, batch.mask, generator)
 
@@ -140,15 +140,9 @@ class AdversarialRegression(Method):
         """Return what the critic judges: its inputs for the real thing and for `predicted`."""
         mask = batch.mask
         if self.params.discriminator == "latent":
-            coarse = self._coarse(batch.codes[:, 0])
-            aim = self.space.standardise(self._aim(batch))
+            coarse = self.space.coarse(batch.codes[:, 0])
+            aim = self.space.aim(batch, self.params.target)
             return (aim, coarse, mask), (predicted, coarse, mask)
         decoded = batch.decode(self.space.restore(predicted) * mask.unsqueeze(-1))
         lengths = mask.sum(1) * self.space.hop
         return (silence(batch.audio(), mask), lengths), (silence(decoded, mask), lengths)
-
-    def _aim(self, batch: Batch) -> Tensor:
-        return batch.z if self.params.target == "z" else self.space.embed(batch.codes)
-
-    def _coarse(self, x1: Tensor) -> Tensor:
-        return self.space.standardise(self.space.embed(x1.unsqueeze(1)))

@@ -10,135 +10,23 @@ shows it codes and z, and waveforms and the frozen decoder where it declares tha
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, field, replace
+from collections.abc import Sequence
 from typing import ClassVar
 
 import torch
 from torch import Tensor, nn
 
+from methods.data import Audio as Audio
+from methods.data import Batch as Batch
+from methods.data import Decode as Decode
+from methods.data import Inputs as Inputs
 from methods.params import Backbone as Backbone
 from methods.params import MethodError as MethodError
 from methods.params import Params as Params
 from methods.params import check_nfe
-
-
-class LatentSpace(nn.Module):
-    """What a method may know of a codec: its codebooks, and its standardised latents.
-
-    `codebooks` are the N effective ones, each (K, D); their vectors add up to the decoder's input.
-    K may differ between them (`sizes`).
-    `mean` and `std` (D,) are the target's statistics over the trial's own training subset. A frame
-    is `hop` samples of the codec's audio at `sample_rate` Hz.
-    """
-
-    def __init__(
-        self,
-        codebooks: Sequence[Tensor] | Tensor,
-        mean: Tensor,
-        std: Tensor,
-        frame_rate: float,
-        sample_rate: int,
-    ) -> None:
-        super().__init__()
-        for k, book in enumerate(codebooks):
-            self.register_buffer(f"codebook_{k}", book, persistent=False)
-        self.register_buffer("mean", mean)
-        self.register_buffer("std", std)
-        self.frame_rate, self.sample_rate = frame_rate, sample_rate
-        self.hop = round(sample_rate / frame_rate)
-        self.sizes = tuple(len(book) for book in codebooks)
-        self.count, self.dimension = len(self.sizes), mean.shape[0]
-
-    mean: Tensor
-    std: Tensor
-
-    def embed(self, codes: Tensor) -> Tensor:
-        """Sum the vectors of codes (B, n, F), n <= N, into the latent (B, F, D)."""
-        vectors = [self.codebook(k)[codes[:, k]] for k in range(codes.shape[1])]
-        return torch.stack(vectors).sum(0)
-
-    def codebook(self, k: int) -> Tensor:
-        """Return the vectors (K, D) of codebook k, counted from 0."""
-        book: Tensor = getattr(self, f"codebook_{k}")
-        return book
-
-    def standardise(self, latent: Tensor) -> Tensor:
-        """Shift and scale (B, F, D) to zero mean and unit variance per dimension."""
-        return (latent - self.mean) / self.std
-
-    def restore(self, standardised: Tensor) -> Tensor:
-        """Undo `standardise`."""
-        return standardised * self.std + self.mean
-
+from methods.space import LatentSpace as LatentSpace
 
 EARLIEST = 1e-6  # rounding could make a drawn time 0, where some schedules divide by nothing
-Decode = Callable[[Tensor], Tensor]
-
-
-@dataclass(frozen=True)
-class Batch:
-    """One training batch: codes (B, N, F), pre-quantized latents z (B, F, D), mask (B, F).
-
-    For methods that need them: the segments' audio `wav` (B, F * hop) at the codec's rate, and the
-    codec's frozen decoder, from latents (B, F, D) to audio (B, F * hop), differentiable.
-    `progress` is the share of the training budget that is spent, from 0 to 1.
-    """
-
-    codes: Tensor
-    z: Tensor
-    mask: Tensor
-    wav: Tensor | None = None
-    decoder: Decode | None = None
-    progress: float = 1.0
-
-    def to(self, device: str | torch.device) -> Batch:
-        """Return the batch on another device; the decoder is the caller's to move."""
-        wav = None if self.wav is None else self.wav.to(device, non_blocking=True)
-        codes, z, mask = (
-            part.to(device, non_blocking=True) for part in (self.codes, self.z, self.mask)
-        )
-        return replace(self, codes=codes, z=z, mask=mask, wav=wav)
-
-    def audio(self) -> Tensor:
-        """Return `wav` (B, F * hop). Raises MethodError if the method did not declare it."""
-        if self.wav is None:
-            raise MethodError("training audio is given to methods that declare needs = ('audio',)")
-        return self.wav
-
-    def decode(self, latent: Tensor) -> Tensor:
-        """Decode latents (B, F, D) to audio (B, F * hop). Raises MethodError if not declared."""
-        if self.decoder is None:
-            raise MethodError("the decoder is given to methods that declare needs = ('decoder',)")
-        return self.decoder(latent)
-
-
-@dataclass(frozen=True)
-class Inputs:
-    """What a method sees at test time: x1 (B, F), mask (B, F) and the extras it declared.
-
-    Possible extras: "codes" (B, N, F), "z" (B, F, D), and "reference" (B, T), which comes with
-    its rate in Hz as the 0-d "reference_rate". `layers` is for methods that are `layered`: decode
-    from the first so many codes, x1 included; None means all N.
-    """
-
-    x1: Tensor
-    mask: Tensor
-    extras: Mapping[str, Tensor] = field(default_factory=dict)
-    layers: int | None = None
-
-    def to(self, device: str) -> Inputs:
-        """Return the inputs on another device."""
-        extras = {name: value.to(device) for name, value in self.extras.items()}
-        return replace(self, x1=self.x1.to(device), mask=self.mask.to(device), extras=extras)
-
-
-@dataclass(frozen=True)
-class Audio:
-    """A waveform (B, T) at its own rate in Hz, from methods that need no codec decoder."""
-
-    samples: Tensor
-    sample_rate: int
 
 
 class Method(nn.Module, ABC):
@@ -225,6 +113,23 @@ class Method(nn.Module, ABC):
             what = f"1..{self.space.count}" if self.layered else "it predicts no layers"
             raise MethodError(f"method '{self.name}' cannot decode from {layers} layers: {what}")
         check_nfe(self.name, self.nfe, nfe, layers or self.space.count)
+
+
+class CodeMethod(Method):
+    """A method that predicts codes: its result is their embedding. Declare `layered` True."""
+
+    @abstractmethod
+    def predict_codes(
+        self, inputs: Inputs, nfe: int, generators: Sequence[torch.Generator]
+    ) -> Tensor:
+        """Return x1 and the codes predicted after it, (B, layers, F); see `resynthesize`."""
+
+    def resynthesize(
+        self, inputs: Inputs, nfe: int, generators: Sequence[torch.Generator]
+    ) -> Tensor | Audio:
+        """Return the embedding (B, F, D) of the predicted codes, zero on padding."""
+        codes = self.predict_codes(inputs, nfe, generators)
+        return self.space.embed(codes) * inputs.mask.unsqueeze(-1)
 
 
 def masked_mean(values: Tensor, mask: Tensor) -> Tensor:

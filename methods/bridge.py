@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from itertools import pairwise
 from typing import Annotated, ClassVar, Literal
 
 import torch
@@ -17,7 +16,6 @@ from methods.base import (
     Inputs,
     LatentSpace,
     Method,
-    draw_normal,
     masked_mean,
     normal_like,
     uniform,
@@ -88,13 +86,13 @@ class Bridge(Method):
         Times are uniform over (0, 1] but for the share at 1, and spread evenly over the batch,
         which has less variance than independent times and the same mean.
         """
-        source = self._source(batch.codes[:, 0])
-        aim = batch.z if self.params.target == "z" else self.space.embed(batch.codes)
-        target = self.space.standardise(aim)
+        source = self.space.coarse(batch.codes[:, 0])
+        target = self.space.aim(batch, self.params.target)
         count = len(source)
         spread = uniform(count, generator, source.device) / (1 - self.params.source_share)
         time = spread.clamp(max=1)
-        change = self.draw_change(target, source, time, generator)
+        noise = None if self.params.deterministic else normal_like(target, generator)
+        change = self.schedule.change(target, source, time, noise)
         output = self._output(target + change, source, time, batch.mask, generator)
         if self.params.prediction == "velocity":
             return masked_mean((output - (source - target)).square(), batch.mask)
@@ -105,7 +103,7 @@ class Bridge(Method):
     ) -> Tensor | Audio:
         """Return a sample (B, F, D) of the latent after `nfe` steps, zero on padding."""
         self.check_request(inputs, nfe)
-        source = self._source(inputs.x1)
+        source = self.space.coarse(inputs.x1)
         sample = self.sample(source, inputs.mask, nfe, generators)
         return self.space.restore(sample) * inputs.mask.unsqueeze(-1)
 
@@ -113,29 +111,13 @@ class Bridge(Method):
         self, source: Tensor, mask: Tensor, steps: int, generators: Sequence[torch.Generator]
     ) -> Tensor:
         """Walk from X_1 (B, F, D) to X_0 (I2SB, algorithm 2), one network call a step."""
-        current = source
         times = step_times(steps, self.params.spacing).to(source.device)
-        for step, (time, earlier) in enumerate(pairwise(times), start=1):
-            predicted = self.predict_target(current, source, time.expand(len(source)), mask)
-            weight, variance = self.schedule.posterior(time, earlier)
-            current = torch.lerp(predicted, current, weight)
-            if step < steps and not self.params.deterministic:
-                noise = draw_normal(generators, mask, source.shape[-1])
-                current = current + variance.sqrt() * noise
-        return current
 
-    def draw_change(
-        self, target: Tensor, source: Tensor, time: Tensor, generator: torch.Generator
-    ) -> Tensor:
-        """Draw X_t - X_0 (B, F, D) given X_0 and X_1 at times (B,), or take its mean.
+        def predict(current: Tensor, time: Tensor) -> Tensor:
+            return self.predict_target(current, source, time, mask)
 
-        The difference, not X_t, because at small t the two are too close to subtract.
-        """
-        weight, variance = (part[:, None, None] for part in self.schedule.marginal(time))
-        change = weight * (source - target)
-        if self.params.deterministic:
-            return change
-        return change + variance.sqrt() * normal_like(target, generator)
+        draws = None if self.params.deterministic else generators
+        return self.schedule.walk(predict, source, mask, times, draws)
 
     def predict_target(self, current: Tensor, source: Tensor, time: Tensor, mask: Tensor) -> Tensor:
         """Predict X_0 (B, F, D) from X_t, X_1 and times (B,)."""
@@ -161,6 +143,3 @@ class Bridge(Method):
         """Return the output's unit (B, 1, 1): s(t) for eps, 1 for x0."""
         s2 = self.schedule.s2(time)[:, None, None]
         return s2.sqrt() if self.params.prediction == "eps" else torch.ones_like(s2)
-
-    def _source(self, x1: Tensor) -> Tensor:
-        return self.space.standardise(self.space.embed(x1.unsqueeze(1)))

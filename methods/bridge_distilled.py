@@ -108,14 +108,14 @@ class BridgeDistilled(Method):
     def _teach(self, x1: Tensor, mask: Tensor, noise: Tensor) -> Tensor:
         """Return the teacher's latent (B, F, D), standardised and restored by its own space."""
         space = self._teachers[0].space
-        source = space.standardise(space.embed(x1.unsqueeze(1)))
+        source = space.coarse(x1)
         times = step_times(self.params.teacher_steps, self.params.teacher_spacing).to(source.device)
         return space.restore(implicit_path(self._teachers[0], source, mask, noise, times))
 
     def _student(
         self, x1: Tensor, mask: Tensor, noise: Tensor, generator: torch.Generator | None = None
     ) -> Tensor:
-        coarse = self.space.standardise(self.space.embed(x1.unsqueeze(1)))
+        coarse = self.space.coarse(x1)
         frames = torch.cat((coarse + self.params.source_std * noise, coarse), dim=-1)
         residual: Tensor = self.network(frames, mask, generator=generator)
         return coarse + residual

@@ -9,12 +9,12 @@ import torch
 from pydantic import Field
 from torch import Tensor, nn
 
-from methods.base import Audio, Backbone, Batch, Inputs, LatentSpace, Method
+from methods.base import Backbone, Batch, CodeMethod, Inputs, LatentSpace
 from methods.nets.tokens import choose, cross_entropy, softmax_heads
 from methods.nets.transformer import Encoder
 
 
-class CoarseToFine(Method):
+class CoarseToFine(CodeMethod):
     """Model p(x_{k+1} | x_1..x_k), k = 1..N-1, with one network told k.
 
     Every codebook has its own softmax head: indices of different codebooks share no meaning, and
@@ -30,7 +30,7 @@ class CoarseToFine(Method):
     layered: ClassVar[bool] = True
     sampling: ClassVar[tuple[str, ...]] = ("temperature",)
 
-    class Params(Method.Params):
+    class Params(CodeMethod.Params):
         """`temperature`: 0 takes the likeliest code; 1 samples the model's own distribution."""
 
         temperature: Annotated[float, Field(ge=0)] = 0.0
@@ -53,13 +53,6 @@ class CoarseToFine(Method):
         known = int(torch.randint(1, self.space.count, (), generator=generator, device=device))
         hidden = self._encode(batch.codes[:, :known], batch.mask, generator)
         return cross_entropy(self.heads[known - 1], hidden, batch.codes[:, known], batch.mask)
-
-    def resynthesize(
-        self, inputs: Inputs, nfe: int, generators: Sequence[torch.Generator]
-    ) -> Tensor | Audio:
-        """Return the embedding (B, F, D) of x1 and the codes predicted in turn, one per call."""
-        codes = self.predict_codes(inputs, nfe, generators)
-        return self.space.embed(codes) * inputs.mask.unsqueeze(-1)
 
     def predict_codes(
         self, inputs: Inputs, nfe: int, generators: Sequence[torch.Generator]

@@ -8,13 +8,13 @@ from typing import ClassVar
 import torch
 from torch import Tensor, nn
 
-from methods.base import Audio, Backbone, Batch, Inputs, LatentSpace, Method
+from methods.base import Backbone, Batch, CodeMethod, Inputs, LatentSpace
 from methods.nets.tokens import check_finer
 from methods.nets.transformer import Encoder
 from methods.nets.vectors import cosine_loss, directions, nearest
 
 
-class CosineRegression(Method):
+class CosineRegression(CodeMethod):
     """Predict the directions of codebooks 2..N in one pass, and take the nearest entry of each.
 
     Against retrieval it isolates "iterative", against parallel_tokens the geometric target. The
@@ -29,7 +29,7 @@ class CosineRegression(Method):
     nfe: ClassVar[int | str] = 1
     layered: ClassVar[bool] = True
 
-    def __init__(self, params: Method.Params, space: LatentSpace, backbone: Backbone) -> None:
+    def __init__(self, params: CodeMethod.Params, space: LatentSpace, backbone: Backbone) -> None:
         super().__init__(params, space, backbone)
         check_finer(space.sizes)
         self.network = Encoder(backbone, space.dimension, (space.count - 1) * space.dimension)
@@ -48,13 +48,6 @@ class CosineRegression(Method):
         ]
         return torch.stack(losses).mean()
 
-    def resynthesize(
-        self, inputs: Inputs, nfe: int, generators: Sequence[torch.Generator]
-    ) -> Tensor | Audio:
-        """Return the embedding (B, F, D) of x1 and the codes retrieved together."""
-        codes = self.predict_codes(inputs, nfe, generators)
-        return self.space.embed(codes) * inputs.mask.unsqueeze(-1)
-
     def predict_codes(
         self, inputs: Inputs, nfe: int, generators: Sequence[torch.Generator]
     ) -> Tensor:
@@ -70,6 +63,6 @@ class CosineRegression(Method):
         self, x1: Tensor, mask: Tensor, generator: torch.Generator | None = None
     ) -> Sequence[Tensor]:
         """Predict the vectors (B, F, D) of each of codebooks 2..N."""
-        coarse = self.space.standardise(self.space.embed(x1.unsqueeze(1)))
+        coarse = self.space.coarse(x1)
         output: Tensor = self.network(coarse, mask, generator=generator)
         return output.chunk(self.space.count - 1, dim=-1)

@@ -1,8 +1,8 @@
 """What a method declares, read from its source without importing it (and so without torch).
 
-A method is a class below `Method` whose body gives its facts as literals and, when it has
-parameters, a nested `Params(Method.Params)` whose fields use only builtins, Literal, Annotated and
-Field. Facts may be inherited from a base class in the same file.
+A method is a class below `Method` or `CodeMethod` whose body gives its facts as literals and, when
+it has parameters, a nested `Params(Method.Params)` whose fields use only builtins, Literal,
+Annotated and Field. Facts may be inherited from a base class in the same file.
 """
 
 from __future__ import annotations
@@ -32,6 +32,7 @@ DEFAULTS: Mapping[str, Any] = {
     "teacher": None,
     "passes": 3.0,
 }
+BASES = {"Method", "CodeMethod"}
 REQUIRED = ("summary", "target", "nfe")
 
 
@@ -89,7 +90,7 @@ def _bases(node: ast.ClassDef) -> list[str]:
 
 def _is_method(node: ast.ClassDef, classes: Mapping[str, ast.ClassDef]) -> bool:
     bases = _bases(node)
-    return "Method" in bases or any(
+    return bool(BASES & set(bases)) or any(
         _is_method(classes[base], classes) for base in bases if base in classes
     )
 
@@ -149,7 +150,7 @@ def _params(lineage: Sequence[ast.ClassDef], module: str | None, path: Path) -> 
         "__builtins__": builtins,
         "__name__": module or path.stem,
         "Params": Params,
-        "Method": SimpleNamespace(Params=Params),
+        **dict.fromkeys(BASES, SimpleNamespace(Params=Params)),
         "Annotated": Annotated,
         "Field": Field,
         "Literal": Literal,

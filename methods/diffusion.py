@@ -75,9 +75,8 @@ class Diffusion(Method):
 
     def loss(self, batch: Batch, generator: torch.Generator) -> Tensor:
         """Return the mean squared error of the network's output, one time per utterance."""
-        coarse = self.space.standardise(self.space.embed(batch.codes[:, :1]))
-        aim = batch.z if self.params.target == "z" else self.space.embed(batch.codes)
-        target = self.space.standardise(aim)
+        coarse = self.space.coarse(batch.codes[:, 0])
+        target = self.space.aim(batch, self.params.target)
         time = uniform(len(target), generator, target.device)
         eps = normal_like(target, generator)
         signal, noise = self._weights(time)
@@ -90,7 +89,7 @@ class Diffusion(Method):
     ) -> Tensor | Audio:
         """Return a sample (B, F, D) of the latent after `nfe` steps, zero on padding."""
         self.check_request(inputs, nfe)
-        coarse = self.space.standardise(self.space.embed(inputs.x1.unsqueeze(1)))
+        coarse = self.space.coarse(inputs.x1)
         current = draw_normal(generators, inputs.mask, self.space.dimension)
         times = step_times(nfe, self.params.spacing).to(current.device)
         for step, (time, earlier) in enumerate(pairwise(times), start=1):

@@ -85,9 +85,8 @@ class Flow(Method):
     def loss(self, batch: Batch, generator: torch.Generator) -> Tensor:
         """Return the mean squared error of the network's output, one time per utterance."""
         chosen = self.params
-        coarse = self.space.standardise(self.space.embed(batch.codes[:, :1]))
-        aim = batch.z if chosen.target == "z" else self.space.embed(batch.codes)
-        target = self.space.standardise(aim)
+        coarse = self.space.coarse(batch.codes[:, 0])
+        target = self.space.aim(batch, chosen.target)
         time = training_times(
             len(target), chosen.times, chosen.time_mean, chosen.time_std, generator, target.device
         )
@@ -103,7 +102,7 @@ class Flow(Method):
     ) -> Tensor | Audio:
         """Return a sample (B, F, D) of the latent after `nfe` calls, zero on padding."""
         self.check_request(inputs, nfe)
-        coarse = self.space.standardise(self.space.embed(inputs.x1.unsqueeze(1)))
+        coarse = self.space.coarse(inputs.x1)
         noise = draw_normal(generators, inputs.mask, self.space.dimension)
         current = noise_source(self.params.source, self.params.source_std, coarse, noise)
 

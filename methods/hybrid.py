@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from itertools import pairwise
 from typing import Annotated, ClassVar, Literal
 
 import torch
@@ -17,7 +16,6 @@ from methods.base import (
     Inputs,
     LatentSpace,
     Method,
-    draw_normal,
     masked_mean,
     normal_like,
     uniform,
@@ -80,11 +78,11 @@ class Hybrid(Method):
 
     def loss(self, batch: Batch, generator: torch.Generator) -> Tensor:
         """Return the regression's squared error plus that of the bridge's X_0 prediction."""
-        coarse, target = self._coarse(batch.codes[:, 0]), self.space.standardise(batch.z)
+        coarse, target = self.space.coarse(batch.codes[:, 0]), self.space.standardise(batch.z)
         mean = self.predict_mean(coarse, batch.mask, generator)
         source = mean.detach()
         time = uniform(len(source), generator, source.device)
-        change = self.draw_change(target, source, time, generator)
+        change = self.schedule.change(target, source, time, normal_like(target, generator))
         output = self._output(
             target + change, source, coarse, self.time(time), batch.mask, generator
         )
@@ -96,7 +94,7 @@ class Hybrid(Method):
     ) -> Tensor | Audio:
         """Return the regression plus `strength` of the residual (B, F, D), zero on padding."""
         self.check_request(inputs, nfe)
-        coarse = self._coarse(inputs.x1)
+        coarse = self.space.coarse(inputs.x1)
         mean = self.predict_mean(coarse, inputs.mask)
         latent = mean
         if nfe > 1:
@@ -120,25 +118,12 @@ class Hybrid(Method):
         generators: Sequence[torch.Generator],
     ) -> Tensor:
         """Walk from X_1 (B, F, D) to X_0 (I2SB, algorithm 2), one network call a step."""
-        current = source
         times = step_times(steps, self.params.spacing).to(source.device)
-        for step, (time, earlier) in enumerate(pairwise(times), start=1):
-            condition = self.time(time.expand(len(source)))
-            predicted = current - self._output(current, source, coarse, condition, mask)
-            weight, variance = self.schedule.posterior(time, earlier)
-            current = torch.lerp(predicted, current, weight)
-            if step < steps:
-                noise = draw_normal(generators, mask, source.shape[-1])
-                current = current + variance.sqrt() * noise
-        return current
 
-    def draw_change(
-        self, target: Tensor, source: Tensor, time: Tensor, generator: torch.Generator
-    ) -> Tensor:
-        """Draw X_t - X_0 (B, F, D) given X_0 and X_1 at times (B,)."""
-        weight, variance = (part[:, None, None] for part in self.schedule.marginal(time))
-        noise = normal_like(target, generator)
-        return weight * (source - target) + variance.sqrt() * noise
+        def predict(current: Tensor, time: Tensor) -> Tensor:
+            return current - self._output(current, source, coarse, self.time(time), mask)
+
+        return self.schedule.walk(predict, source, mask, times, generators)
 
     def _output(
         self,
@@ -153,6 +138,3 @@ class Hybrid(Method):
         frames = torch.cat((current, source, coarse), dim=-1)
         output: Tensor = self.network(frames, mask, condition, generator)
         return output
-
-    def _coarse(self, x1: Tensor) -> Tensor:
-        return self.space.standardise(self.space.embed(x1.unsqueeze(1)))

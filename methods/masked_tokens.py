@@ -11,12 +11,12 @@ from pydantic import Field
 from torch import Tensor, nn
 from torch.nn import functional
 
-from methods.base import Audio, Backbone, Batch, Inputs, LatentSpace, Method, uniform
+from methods.base import Backbone, Batch, CodeMethod, Inputs, LatentSpace, uniform
 from methods.nets.tokens import choose, gumbel, lowest, share_calls, softmax_heads
 from methods.nets.transformer import Encoder
 
 
-class MaskedTokens(Method):
+class MaskedTokens(CodeMethod):
     """MaskGIT (arXiv 2202.04200) level by level, as in SoundStorm (arXiv 2305.09636).
 
     A frame knows its first codes and not the others; `depth` is how many it knows. The network sees
@@ -35,7 +35,7 @@ class MaskedTokens(Method):
     layered: ClassVar[bool] = True
     sampling: ClassVar[tuple[str, ...]] = ("temperature", "confidence_noise")
 
-    class Params(Method.Params):
+    class Params(CodeMethod.Params):
         """`temperature`: 0 takes the likeliest code; 1 samples the model's own distribution.
 
         `confidence_noise` is MaskGIT's choice temperature: Gumbel noise times it, and times the
@@ -89,13 +89,6 @@ class MaskedTokens(Method):
         number = (share * mask.sum(1)).ceil().clamp(min=1)
         order = torch.rand(mask.shape, generator=generator, device=generator.device)
         return level, lowest(order.to(device), mask, number)
-
-    def resynthesize(
-        self, inputs: Inputs, nfe: int, generators: Sequence[torch.Generator]
-    ) -> Tensor | Audio:
-        """Return the embedding (B, F, D) of x1 and the codes filled in after it."""
-        codes = self.predict_codes(inputs, nfe, generators)
-        return self.space.embed(codes) * inputs.mask.unsqueeze(-1)
 
     def predict_codes(
         self, inputs: Inputs, nfe: int, generators: Sequence[torch.Generator]

@@ -93,9 +93,8 @@ class MeanFlow(Method):
         Its gradient is that of the weighted error, its value the error itself: weighted, it would
         be near 1 whatever was learnt, and no curve could be read.
         """
-        coarse = self.space.standardise(self.space.embed(batch.codes[:, :1]))
-        aim = batch.z if self.params.target == "z" else self.space.embed(batch.codes)
-        target = self.space.standardise(aim)
+        coarse = self.space.coarse(batch.codes[:, 0])
+        target = self.space.aim(batch, self.params.target)
         time, span = self._draw_times(len(target), generator, target.device)
         noise = normal_like(target, generator)
         source = noise_source(self.params.source, self.params.source_std, coarse, noise)
@@ -113,7 +112,7 @@ class MeanFlow(Method):
     ) -> Tensor | Audio:
         """Return a sample (B, F, D) of the latent after `nfe` steps, zero on padding."""
         self.check_request(inputs, nfe)
-        coarse = self.space.standardise(self.space.embed(inputs.x1.unsqueeze(1)))
+        coarse = self.space.coarse(inputs.x1)
         noise = draw_normal(generators, inputs.mask, self.space.dimension)
         current = noise_source(self.params.source, self.params.source_std, coarse, noise)
         times = step_times(nfe, self.params.spacing).to(current.device)

@@ -9,12 +9,12 @@ import torch
 from pydantic import Field
 from torch import Tensor, nn
 
-from methods.base import Audio, Backbone, Batch, Inputs, LatentSpace, Method
+from methods.base import Backbone, Batch, CodeMethod, Inputs, LatentSpace
 from methods.nets.tokens import choose, cross_entropy, softmax_heads
 from methods.nets.transformer import Encoder
 
 
-class ParallelTokens(Method):
+class ParallelTokens(CodeMethod):
     """Model x_2..x_N as independent of each other given x1, in one pass with N-1 heads.
 
     Against coarse_to_fine it isolates "iterative"; against regression it isolates "discrete".
@@ -29,7 +29,7 @@ class ParallelTokens(Method):
     layered: ClassVar[bool] = True
     sampling: ClassVar[tuple[str, ...]] = ("temperature",)
 
-    class Params(Method.Params):
+    class Params(CodeMethod.Params):
         """`temperature`: 0 takes the likeliest code; 1 samples the model's own distribution."""
 
         temperature: Annotated[float, Field(ge=0)] = 0.0
@@ -54,13 +54,6 @@ class ParallelTokens(Method):
         ]
         return torch.stack(losses).mean()
 
-    def resynthesize(
-        self, inputs: Inputs, nfe: int, generators: Sequence[torch.Generator]
-    ) -> Tensor | Audio:
-        """Return the embedding (B, F, D) of x1 and the codes predicted together."""
-        codes = self.predict_codes(inputs, nfe, generators)
-        return self.space.embed(codes) * inputs.mask.unsqueeze(-1)
-
     def predict_codes(
         self, inputs: Inputs, nfe: int, generators: Sequence[torch.Generator]
     ) -> Tensor:
@@ -72,6 +65,6 @@ class ParallelTokens(Method):
         return torch.stack((inputs.x1, *chosen), dim=1)[:, : inputs.layers]
 
     def _encode(self, x1: Tensor, mask: Tensor, generator: torch.Generator | None = None) -> Tensor:
-        coarse = self.space.standardise(self.space.embed(x1.unsqueeze(1)))
+        coarse = self.space.coarse(x1)
         hidden: Tensor = self.network(coarse, mask, generator=generator)
         return hidden

@@ -50,9 +50,8 @@ class Regression(Method):
 
     def loss(self, batch: Batch, generator: torch.Generator) -> Tensor:
         """Return the mean error per real frame and standardised dimension."""
-        aim = batch.z if self.params.target == "z" else self.space.embed(batch.codes)
         error = self._predict(batch.codes[:, 0], batch.mask, generator)
-        error = error - self.space.standardise(aim)
+        error = error - self.space.aim(batch, self.params.target)
         return masked_mean(error.abs() if self.params.loss == "l1" else error.square(), batch.mask)
 
     def resynthesize(
@@ -66,6 +65,6 @@ class Regression(Method):
     def _predict(
         self, x1: Tensor, mask: Tensor, generator: torch.Generator | None = None
     ) -> Tensor:
-        coarse = self.space.standardise(self.space.embed(x1.unsqueeze(1)))
+        coarse = self.space.coarse(x1)
         residual: Tensor = self.network(coarse, mask, generator=generator)
         return coarse + residual

@@ -9,7 +9,7 @@ from typing import ClassVar, Literal
 import torch
 from torch import Tensor, nn
 
-from methods.base import Audio, Backbone, Batch, Inputs, LatentSpace, Method
+from methods.base import Backbone, Batch, CodeMethod, Inputs, LatentSpace
 from methods.nets.tokens import check_finer
 from methods.nets.transformer import Encoder
 from methods.nets.vectors import (
@@ -25,7 +25,7 @@ TEMPERATURE = 0.07  # CLIP's start (arXiv 2103.00020, section 2.5), and its boun
 MAX_SCALE = 100.0
 
 
-class Retrieval(Method):
+class Retrieval(CodeMethod):
     """Predict the direction of codebook k+1's vector from x_1..x_k, and retrieve the nearest entry.
 
     Order and NFE are coarse_to_fine's; what differs is the output, a vector in the latent space
@@ -42,7 +42,7 @@ class Retrieval(Method):
     nfe: ClassVar[int | str] = "N-1"
     layered: ClassVar[bool] = True
 
-    class Params(Method.Params):
+    class Params(CodeMethod.Params):
         """The source's ablations: how earlier layers are put together, and the loss.
 
         `aggregation` "additive" gives the network the sum of the known vectors, as coarse_to_fine
@@ -80,13 +80,6 @@ class Retrieval(Method):
             return cosine_loss(predicted, entries, codes)
         scale = self.log_scale.exp().clamp(max=MAX_SCALE)
         return contrastive_loss(predicted, entries, codes, scale)
-
-    def resynthesize(
-        self, inputs: Inputs, nfe: int, generators: Sequence[torch.Generator]
-    ) -> Tensor | Audio:
-        """Return the embedding (B, F, D) of x1 and the codes retrieved in turn, one per call."""
-        codes = self.predict_codes(inputs, nfe, generators)
-        return self.space.embed(codes) * inputs.mask.unsqueeze(-1)
 
     def predict_codes(
         self, inputs: Inputs, nfe: int, generators: Sequence[torch.Generator]

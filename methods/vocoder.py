@@ -106,7 +106,7 @@ class Vocoder(Method):
     def _waveform(
         self, x1: Tensor, mask: Tensor, generator: torch.Generator | None = None
     ) -> Tensor:
-        coarse = self.space.standardise(self.space.embed(x1.unsqueeze(1)))
+        coarse = self.space.coarse(x1)
         output = self.network(coarse, mask, generator=generator)
         count = self.params.subframes
         split = output.unflatten(-1, (count, -1)).flatten(1, 2)

@@ -32,7 +32,8 @@ PINS = {
     "whisper-normalizer": "0.1.0",
     "jiwer": "4.0.0",
 }
-VERSION = "2 (Whisper tiny.en float32 greedy, " + ", ".join(f"{k} {v}" for k, v in PINS.items()) + ")"
+_PINNED = ", ".join(f"{name} {pin}" for name, pin in PINS.items())
+VERSION = f"2 (Whisper tiny.en float32 greedy, {_PINNED})"
 
 _MODEL_FILES = {
     "model.bin": "1a5afae06a4db91c975c9a9d78be5cc110ee4ea022ad57d55492e4550e936b2a",

@@ -6,12 +6,16 @@ t = 0 is the target X_0 and t = 1 the source X_1. Times are tensors of any shape
 from __future__ import annotations
 
 import math
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from itertools import pairwise
 
 import torch
 from torch import Tensor
 
-from methods.base import uniform
+from methods.base import draw_normal, uniform
+
+Predict = Callable[[Tensor, Tensor], Tensor]
 
 
 @dataclass(frozen=True)
@@ -59,6 +63,38 @@ class Schedule:
         """
         weight = self.s2(earlier) / self.s2(time)
         return weight, self.s2(earlier) * (1 - weight)
+
+    def change(self, target: Tensor, source: Tensor, time: Tensor, noise: Tensor | None) -> Tensor:
+        """Return X_t - X_0 (B, F, D) at times (B,) for a draw of noise; without, its mean.
+
+        The difference, not X_t, because at small t the two are too close to subtract.
+        """
+        weight, variance = (part[:, None, None] for part in self.marginal(time))
+        mean = weight * (source - target)
+        return mean if noise is None else mean + variance.sqrt() * noise
+
+    def walk(
+        self,
+        predict: Predict,
+        source: Tensor,
+        mask: Tensor,
+        times: Tensor,
+        generators: Sequence[torch.Generator] | None,
+    ) -> Tensor:
+        """Walk from X_1 (B, F, D) to X_0 over `times` (I2SB, algorithm 2).
+
+        `predict` gives X_0 from X_t and times (B,). No noise is drawn at the last step; without
+        generators none at all, which is the OT-ODE (section 3.3).
+        """
+        current = source
+        for left, (time, earlier) in enumerate(pairwise(times), start=2 - len(times)):
+            predicted = predict(current, time.expand(len(source)))
+            weight, variance = self.posterior(time, earlier)
+            current = torch.lerp(predicted, current, weight)
+            if generators is not None and left < 0:
+                noise = draw_normal(generators, mask, source.shape[-1])
+                current = current + variance.sqrt() * noise
+        return current
 
     def _from_end(self, time: Tensor) -> Tensor:
         """Integrate beta over [0, t] for t <= 1/2."""

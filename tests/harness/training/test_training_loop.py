@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import shutil
 from collections.abc import Sequence
 from dataclasses import replace
 from functools import partial
@@ -208,6 +209,18 @@ def test_two_processes_train_what_two_passes_do(make: Make, tmp_path: Path) -> N
         shared = train(setup(latents, "bridge"), ranks=ranks)
     for key, value in alone.last.items():
         torch.testing.assert_close(shared.last[key], value, rtol=0, atol=2e-5)
+
+
+@pytest.mark.slow
+@pytest.mark.skipif(shutil.which("g++") is None, reason="torch.compile needs a C++ compiler")
+def test_a_compiled_network_trains_the_same(latents: Latents) -> None:
+    plain, compiled = (
+        train(setup(latents, "bridge", SMALL.model_copy(update={"compile": choice})))
+        for choice in (False, True)
+    )
+    assert plain.flops == compiled.flops
+    for key, value in plain.last.items():
+        torch.testing.assert_close(compiled.last[key], value, rtol=0, atol=1e-3)
 
 
 def test_the_best_weights_are_those_of_the_lowest_validation_loss(latents: Latents) -> None:
