@@ -68,12 +68,17 @@ def test_another_size_is_a_warning(tmp_path: Path) -> None:
     assert "127.8 M parameters" in found.what and "+49.9%" in found.what
 
 
+HALVED = """    def resynthesize(self, inputs, nfe, generators):
+        return 0.5 * super().resynthesize(inputs, nfe, generators)
+"""
+
+
 @pytest.mark.parametrize(
     ("old", "new", "words"),
     [
         ("[:, : inputs.layers]", "", "from 1 layers, it is off nothing of codebook 2"),
         ("(inputs.x1, *chosen)", "(chosen[0], *chosen)", "x1's own part is off"),
-        ("self.space.embed(codes) *", "0.5 * self.space.embed(codes) *", "x1's own part"),
+        ("    def _encode(", f"{HALVED}\n    def _encode(", "x1's own part"),
         ("[:, : inputs.layers]", "[:, : inputs.layers or 2]", "layers = None is not layers = 8"),
         ("[:, : inputs.layers]", "[:, : max(2, inputs.layers or 8)]", "codebook 2"),
     ],

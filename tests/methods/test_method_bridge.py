@@ -174,7 +174,7 @@ def test_deterministic_path_is_the_stochastic_one_without_noise(
     stochastic, deterministic = optimal_bridge(), optimal_bridge(deterministic=True)
     stochastic.network = deterministic.network
     monkeypatch.setattr(
-        "methods.bridge.draw_normal", lambda _, mask, d: torch.zeros(*mask.shape, d)
+        "methods.nets.schedule.draw_normal", lambda _, mask, d: torch.zeros(*mask.shape, d)
     )
     assert torch.equal(sample(stochastic, steps, 20), sample(deterministic, steps, 20))
 
