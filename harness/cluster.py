@@ -153,6 +153,9 @@ class Executor:
                     self.assign(slot, waiting)
             busy = [slot for slot in slots if slot.job is not None]
             if not busy:
+                for job in waiting:
+                    self.failed[job.key] = Outcome("not run: something it needs was not planned")
+                    self.watcher.ended(job, self.failed[job.key])
                 return self.failed
             ready, _ = ray.wait([slot.result for slot in busy], timeout=WATCH_SECONDS)
             for slot in busy:

@@ -137,8 +137,6 @@ class TrainingConfig(Strict):
             raise PydanticCustomError(
                 "budget", "give either steps or flops, and make the other null"
             )
-        if self.batch_size % self.accumulate:
-            raise PydanticCustomError("accumulate", "batch_size must be a multiple of accumulate")
         return self
 
     def identity(self) -> dict[str, Any]:
@@ -234,6 +232,15 @@ class Config(Strict):
     metrics: list[MetricConfig]
     selection: SelectionConfig | None = None
     compute: ComputeConfig = ComputeConfig()
+
+    @model_validator(mode="after")
+    def _batches_divide(self) -> Self:
+        parts = self.compute.ranks * (self.training.accumulate if self.training else 1)
+        if self.training and self.training.batch_size % parts:
+            raise PydanticCustomError(
+                "batch_size", "training.batch_size must be a multiple of accumulate times ranks"
+            )
+        return self
 
     @property
     def codecs(self) -> tuple[CodecConfig, ...]:

@@ -164,6 +164,8 @@ class Entry:
                 "teacher": teacher and teacher.id,
                 "seed": seed,
                 "training": context.config.budget.identity(),
+                # Each draws noise of its own for its share of a batch.
+                "ranks": context.config.compute.ranks,
                 "codec": codec.facts.sha256,
                 "N": codec.facts.codebooks,
                 "latents": codec.cache.precision,

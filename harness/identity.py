@@ -27,7 +27,7 @@ TRAINING_SOURCES = [
     HARNESS / "flops.py",
     *(
         HARNESS / "training" / f"{name}.py"
-        for name in ("crops", "batches", "losses", "optimise", "loop")
+        for name in ("crops", "batches", "losses", "optimise", "ranks", "loop")
     ),
 ]
 SYNTHESIS_SOURCES = [

@@ -36,6 +36,11 @@ class Trial:
     teacher: Trial | None
 
     @property
+    def teachers(self) -> list[Trial]:
+        """Its teacher, that one's teacher, and so on."""
+        return [self.teacher, *self.teacher.teachers] if self.teacher else []
+
+    @property
     def title(self) -> str:
         """Return a short name for progress lines."""
         system = f"{system_name(self.method)} on {self.codec.facts.name}"

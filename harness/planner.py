@@ -72,7 +72,7 @@ class Planner:
             untrained: list[Trial | None] = [None]
             for trial in own or untrained:
                 evaluations += entry.evaluations(trial)
-        for trial in [t.teacher for t in trials.values() if t.teacher]:
+        for trial in [teacher for t in list(trials.values()) for teacher in t.teachers]:
             trials.setdefault(trial.id, trial)
         self.check_unique(evaluations)
         return Plan(

@@ -75,8 +75,8 @@ def missing_scorings(plan: Plan, state: State) -> dict[str, list[Scoring]]:
 def wanted_trials(plan: Plan, evaluations: list[Evaluation], state: State) -> set[str]:
     """Return the trials that unfinished evaluations need, and their teachers."""
     wanted = {e.trial.id for e in evaluations if e.trial}
-    taught = [t.teacher for t in plan.trials if t.id in wanted - state.trials and t.teacher]
-    return wanted | {teacher.id for teacher in taught}
+    taught = [trial for trial in plan.trials if trial.id in wanted - state.trials]
+    return wanted | {teacher.id for trial in taught for teacher in trial.teachers}
 
 
 def list_jobs(plan: Plan, state: State) -> list[Job]:

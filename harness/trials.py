@@ -10,6 +10,7 @@ from pathlib import Path
 from safetensors.torch import load_file, save_file
 
 from harness.codecs.base import Codec
+from harness.codecs.loading import load_codec
 from harness.errors import UserError
 from harness.latents.files import Progress, file_sha256
 from harness.latents.read import Latents
@@ -75,7 +76,8 @@ def make_setup(
         config=plan.config.budget,
         seed=trial.seed,
         teacher=load_trial(store, plan, trial.teacher, "last", codec) if trial.teacher else None,
-        decoder=frozen_decoder(codec, device) if "decoder" in trial.method.needs else None,
+        # A codec of its own, as it moves to the device; not every codec can be copied.
+        make_decoder=lambda: frozen_decoder(load_codec(trial.codec.config), device),
     )
 
 

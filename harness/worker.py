@@ -49,6 +49,8 @@ class Worker:
 
     def __init__(self, config: Config, store: Path, threads: int) -> None:
         torch.set_num_threads(threads)
+        torch.set_flush_denormal(True)
+        self.threads = threads
         self.config, self.store = config, Store(store)
         self.device = "cuda" if config.compute.gpus_per_worker > 0 else "cpu"
         self.progress: tuple[int, int, float | None] = (0, 0, None)
@@ -86,7 +88,7 @@ class Worker:
 
     def do(self, kind: str, identity: str) -> Outcome:
         """Do one job; errors come back as an outcome, so that other jobs go on."""
-        torch.set_flush_denormal(True)
+        torch.set_flush_denormal(True)  # holds for a thread, and this may be another one
         self.progress = (0, 0, None)
         try:
             self.jobs[kind](identity)
@@ -141,8 +143,12 @@ class Worker:
         open_or_rebuild(self.latents(trial.codec), self.plan.utterances(trial), self.report)
         count = self.config.compute.ranks
         follow = partial(follow_trial, self.config, self.store.root, identity)
-        with together(count, self.device, follow) as ranks:
-            self.train_rank(identity, ranks, device_of(0, count, self.device))
+        torch.set_num_threads(max(1, self.threads // count))
+        try:
+            with together(count, self.device, follow) as ranks:
+                self.train_rank(identity, ranks, device_of(0, count, self.device))
+        finally:
+            torch.set_num_threads(self.threads)
 
     def train_rank(self, identity: str, ranks: Ranks, device: str) -> None:
         """Do one rank's share of a trial."""

@@ -15,6 +15,7 @@ from functools import reduce
 
 from harness.records import EvaluationRecord, RunRecord
 from leaderboard.board import Board
+from leaderboard.codecs import is_partial
 from leaderboard.compare import ALPHA, combined, estimate
 from leaderboard.metric_keys import MetricKey
 from leaderboard.statistics import Difference
@@ -83,9 +84,12 @@ class Cells:
             for key, record in system.evaluations.items():
                 if record.id in named and chosen and record.split == chosen.split:
                     self.choosing.add(key)
-                if record.id in named and record.trial and record.layers is None:
+                if record.id in named and record.trial and not is_partial(record):
                     seeds = self.found.setdefault((cell_of(record), key), {})
-                    seeds.setdefault(record.seed or 0, []).append(system)
+                    own = seeds.setdefault(record.seed or 0, [])
+                    # From all N codes by default, and again as listed: the same system.
+                    if all(other.any.sample != record.sample for other in own):
+                        own.append(system)
         self.cells = [cell for cell, key in self.found if key == split]
         self.sizes = self._sizes()
 
@@ -114,14 +118,20 @@ class Cells:
         return sorted(same, key=lambda other: other.nfe)
 
     def chosen(self, cell: Cell) -> Cell | None:
-        """Return the cell at the NFE >= `LEAST_NFE` that is best on the run's validation split.
+        """Return the cell at the NFE that is best on the run's validation split.
+
+        Of a bridge only NFE >= `LEAST_NFE` counts. A method of one NFE needs no choice.
 
         None without a selection in the run, or a score to choose by; ties go to the smaller NFE.
         """
         selection = self.run.selection
         metrics = [m for m in self.board.metrics if selection and m.name == selection.metric]
         found: list[tuple[float, int, Cell]] = []
-        for other in [one for one in self.nfes(cell) if one.nfe >= LEAST_NFE]:
+        least = LEAST_NFE if cell.name == "bridge" else 0
+        candidates = [one for one in self.nfes(cell) if one.nfe >= least]
+        if candidates == [cell]:
+            return cell
+        for other in candidates:
             for metric in metrics:
                 for key in self.choosing:
                     pooled = self.scores(other, metric, key)

@@ -37,19 +37,19 @@ class Roles:
 def roles(cells: Cells, checkpoint: str) -> Roles:
     """Find who plays which part: of several variants, the first on the board.
 
-    The bridge is the stochastic one, at its chosen NFE.
+    Methods of any NFE enter at their chosen one; the bridge is the stochastic one.
     """
     found = cells.methods(checkpoint)
     bridge = first(found, "bridge", deterministic=False)
-    chosen = cells.chosen(bridge) if bridge else None
+    chosen = {cell: cells.chosen(cell) for cell in found}
     z = first(found, "regression", target="z")
-    listed = [chosen if cell == bridge else cell for cell in found if cell != z]
+    listed = [chosen[cell] for cell in found if cell != z]
     return Roles(
         z=z,
         embedding=first(found, "regression", target="embedding"),
         coarse_to_fine=first(found, "coarse_to_fine"),
         parallel=first(found, "parallel_tokens"),
-        bridge=chosen,
+        bridge=chosen[bridge] if bridge else None,
         others=tuple(cell for cell in listed if cell),
     )
 

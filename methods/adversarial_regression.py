@@ -45,7 +45,7 @@ class AdversarialRegression(Method):
     source: ClassVar[str] = "arXiv 2410.22448; hinge, arXiv 1705.02894; EnCodec, arXiv 2210.13438"
     target: ClassVar[str] = "z"
     nfe: ClassVar[int | str] = 1
-    needs: ClassVar[tuple[str, ...]] = ("audio", "decoder")
+    needs: tuple[str, ...] = ("audio", "decoder")
     passes: ClassVar[float] = 3.6
 
     class Params(Method.Params):
@@ -72,6 +72,7 @@ class AdversarialRegression(Method):
     def __init__(self, params: Params, space: LatentSpace, backbone: Backbone) -> None:
         super().__init__(params, space, backbone)
         size, judged = space.dimension, params.discriminator == "latent"
+        self.needs = () if judged else ("audio", "decoder")  # of what the class declares
         self.network = Encoder(backbone, size * (1 + params.noise), size, zero_output=True)
         self.critic = (
             LatentCritic(size, backbone.width) if judged else SpectralCritic(backbone.width)

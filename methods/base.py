@@ -36,7 +36,8 @@ class Method(nn.Module, ABC):
     `Inputs.layers` k it is k - 1).
     `packages` are those, beside torch, whose version may change what it makes.
     `layered` methods predict codes one codebook after another, and also decode from the first k.
-    `needs` names what `loss` reads beside latents: "audio", "decoder" (see `Batch`).
+    `needs` names what `loss` reads beside latents: "audio", "decoder" (see `Batch`). An instance
+    may need less than its class declares.
     `sampling` names the parameters that only `resynthesize` reads: values of theirs share a trial.
     `teacher` names the method whose trained trial this one starts from (see `adopt`); its
     parameters are those that `Params.teacher`, a mapping, gives.
@@ -55,7 +56,7 @@ class Method(nn.Module, ABC):
     conditions_on: ClassVar[tuple[str, ...]] = ("x1",)
     packages: ClassVar[tuple[str, ...]] = ()
     layered: ClassVar[bool] = False
-    needs: ClassVar[tuple[str, ...]] = ()
+    needs: tuple[str, ...] = ()
     sampling: ClassVar[tuple[str, ...]] = ()
     teacher: ClassVar[str | None] = None
     passes: ClassVar[float] = 3.0

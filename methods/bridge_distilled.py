@@ -131,9 +131,9 @@ def implicit_path(
     first step `noise` itself, for X_1 holds none (DBIM, arXiv 2405.15885, with its rho = 0).
     """
     current, carried = source, noise
-    for time, earlier in pairwise(times):
+    for step, (time, earlier) in enumerate(pairwise(times)):
         predicted = bridge.predict_target(current, source, time.expand(len(source)), mask)
-        if time < times[0]:
+        if step > 0:
             weight, variance = bridge.schedule.marginal(time)
             carried = (current - torch.lerp(predicted, source, weight)) / variance.sqrt()
         weight, variance = bridge.schedule.marginal(earlier)

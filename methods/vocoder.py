@@ -31,7 +31,7 @@ class Vocoder(Method):
     source: ClassVar[str] = "Vocos, arXiv 2306.00814; STFT loss, arXiv 1910.11480"
     target: ClassVar[str] = "waveform"
     nfe: ClassVar[int | str] = 1
-    needs: ClassVar[tuple[str, ...]] = ("audio",)
+    needs: tuple[str, ...] = ("audio",)
     passes: ClassVar[float] = 3.7
 
     class Params(Method.Params):

@@ -38,9 +38,10 @@ class Bucket:
 
 
 class CropSampler:
-    """Draws batches in which every frame of the training audio is equally likely.
+    """Draws batches in which every utterance has its share of the audio.
 
-    An utterance of n frames counts as n / min(n, frames) crops. The number of crops in a batch is
+    An utterance of n frames counts as n / min(n, frames) crops; crops lie anywhere within it, so
+    the edges of long ones are seen less than their middle. The number of crops in a batch is
     a multiple of `shards`, the parts it is split into.
     """
 

@@ -45,7 +45,7 @@ class Setup:
     config: TrainingConfig
     seed: int
     teacher: Method | None = None
-    decoder: Decode | None = None
+    make_decoder: Callable[[], Decode] | None = None
 
 
 @dataclass(frozen=True)
@@ -88,7 +88,8 @@ class Training:
         self.method = setup.build(setup.space).to(device).train()
         if setup.teacher is not None:
             self.method.adopt(setup.teacher.to(device).eval().requires_grad_(False))
-        self.passes = Passes(device, self.config.precision, setup.decoder)
+        needed = setup.make_decoder if "decoder" in self.method.needs else None
+        self.passes = Passes(device, self.config.precision, needed() if needed else None)
         self.own, self.critics = divide(self.method)
         self.optimiser = make_optimiser(self.own, self.config)
         self.critic_optimiser = make_optimiser(self.critics, self.config) if self.critics else None
@@ -96,7 +97,7 @@ class Training:
         self.loader = Loader(setup.latents, "audio" in self.method.needs)
         self.shards = self.config.accumulate * ranks.count
         self.fixed = self.fixed_batches()
-        self.step_flops = self.passes.count_flops(self.method, self.fixed[0], bool(self.critics))
+        self.step_flops = self.passes.count_flops(self.method, self.fixed[0][0], bool(self.critics))
         self.steps = self.affordable()
         self.step, self.frames, self.seconds, self.stalled = 0, 0, 0.0, 0.0
         self.losses: list[float] = []
@@ -221,6 +222,10 @@ class Training:
         """Add a point to the learning curve, and keep the weights if they are the best so far."""
         with self.average.applied():
             value = self.passes.validate(self.method, self.fixed)
+            if not math.isfinite(value):
+                raise TrainingDiverged(
+                    f"validation loss is {value} at step {self.step}; lower training.learning_rate"
+                )
             if value < self.best[0]:
                 self.best = (value, self.step, self.weights())
         mean = float(np.mean(self.losses))

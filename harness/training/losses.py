@@ -2,19 +2,20 @@
 
 from __future__ import annotations
 
-import copy
 from collections.abc import Callable, Sequence
 from dataclasses import replace
 
 import numpy as np
 import torch
-from torch import Tensor
+from torch import Tensor, nn
+from torch.nn import functional
 
 from harness.codecs.base import Codec
 from harness.flops import flop_counter
 from harness.training.batches import Part
 from methods.base import Batch, Decode, Method
 
+COUNTED = 8  # passes of which a step's cost is the mean
 Loss = Callable[[Batch, torch.Generator], Tensor]
 METHOD, CRITICS, VALIDATION = 0, 1, 2  # who draws noise: each has a stream of its own
 
@@ -45,17 +46,21 @@ class Passes:
         method.train()
         return total / len(batches)
 
-    def count_flops(self, method: Method, parts: Sequence[Part], train_critics: bool) -> float:
-        """Return the floating-point operations of a step on these parts; gradients are discarded.
+    def count_flops(self, method: Method, part: Part, train_critics: bool) -> float:
+        """Return the floating-point operations of a step of which this is a part.
 
-        Counted by torch: matrix products, convolutions and attention, forward and backward.
+        Counted by torch: matrix products, convolutions and attention, forward and backward. A mean
+        over the course of a training, for critics may enter late and what a step predicts, and so
+        costs, may be drawn. Gradients are discarded.
         """
         losses = [method.loss, *([method.critic_loss] if train_critics else [])]
         with flop_counter() as counter:
-            for loss in losses:
-                torch.autograd.backward(self.run(loss, parts[0].batch, 1.0, (VALIDATION,)))
+            for number in range(COUNTED):
+                for loss in losses:
+                    progress, noise = (number + 0.5) / COUNTED, (VALIDATION, number)
+                    torch.autograd.backward(self.run(loss, part.batch, progress, noise))
         method.zero_grad(set_to_none=True)
-        return float(counter.get_total_flops()) / parts[0].share
+        return float(counter.get_total_flops()) / COUNTED / part.share
 
 
 def mix(numbers: Sequence[int]) -> int:
@@ -66,12 +71,17 @@ def mix(numbers: Sequence[int]) -> int:
 def frozen_decoder(codec: Codec, device: str) -> Decode:
     """Return a codec's decoder on a device, in full precision: gradients pass it, none stay in it.
 
-    The codec itself is moved nowhere.
+    The codec is moved to the device and frozen, so it must be the caller's own. Its audio is made
+    as long as the frames: some codecs leave the last samples out.
     """
-    frozen = copy.deepcopy(codec).to(device).requires_grad_(False)
+    frozen = codec.to(device).requires_grad_(False)
+    for module in frozen.modules():
+        if isinstance(module, nn.RNNBase):
+            module.train()  # else cuDNN has no gradient; without dropout the result is the same
 
     def decode(latent: Tensor) -> Tensor:
         with torch.autocast(latent.device.type, enabled=False):
-            return frozen.decode(latent.float())
+            wav = frozen.decode(latent.float())
+        return functional.pad(wav, (0, latent.shape[1] * codec.hop - wav.shape[1]))
 
     return decode

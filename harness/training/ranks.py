@@ -20,12 +20,20 @@ class Ranks:
 
     @property
     def first(self) -> bool:
-        """Whether this process is the one that validates, reports and saves."""
+        """Whether this process is the one that saves and commits."""
         return self.rank == 0
 
     def add_gradients(self, parameters: Sequence[nn.Parameter]) -> None:
-        """Replace every gradient by its sum over the ranks, in one exchange."""
+        """Replace every gradient by its sum over the ranks.
+
+        Where no rank has one it stays absent: an optimiser skips what it would not a zero.
+        """
         if self.count == 1:
+            return
+        present = torch.tensor([float(p.grad is not None) for p in parameters])
+        distributed.all_reduce(present := present.to(parameters[0].device))
+        parameters = [p for p, some in zip(parameters, present.tolist(), strict=True) if some]
+        if not parameters:
             return
         gradients = [p.grad if p.grad is not None else torch.zeros_like(p) for p in parameters]
         joined = torch.cat([gradient.flatten() for gradient in gradients])

@@ -24,7 +24,8 @@ def together(count: int, device: str, follow: Follow) -> Iterator[Ranks]:
     """Be the first of `count` ranks; the others run `follow(ranks, device)` in own processes.
 
     `follow` must be picklable. The others have ended when the context has: if this rank fails, they
-    are stopped, and if one of them fails, this rank's next exchange raises RuntimeError.
+    are stopped. If one of them fails, this rank's next exchange raises RuntimeError (on GPUs only
+    once NCCL's own time limit has passed); what went wrong there is on its standard error.
     """
     if count == 1:
         yield Ranks()

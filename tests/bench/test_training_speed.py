@@ -143,7 +143,7 @@ def gemm_rate(frames: int, size: Backbone) -> float:
 
 def test_at_the_papers_size_most_time_is_arithmetic(latents: Latents, tmp_path: Path) -> None:
     given = setup(latents, "regression", PAPER)
-    crops = sampler(latents, given.subset, 150, 8, 0)
+    crops = sampler(latents, given.subset, 112, 4, 0)
     batch = Loader(latents, False).collate(crops.draw(1)).to(DEVICE)
     method = given.build(given.space).to(DEVICE).train()
     optimiser = torch.optim.AdamW(method.parameters(), 1e-4, fused=True)

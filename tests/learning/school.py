@@ -64,7 +64,7 @@ class School:
                 config=budget,
                 seed=0,
                 teacher=teacher if declaration.trains else None,
-                decoder=frozen_decoder(self.codec, "cpu"),
+                make_decoder=lambda: frozen_decoder(self.codec, "cpu"),
             )
             if declaration.trains:
                 self.known[key] = Training(setup, silent, Checkpoints(None, 1)).run().method

@@ -63,7 +63,7 @@ def test_crops_are_segments_of_their_utterances(latents: Latents) -> None:
 COUNTS = [7, 12, 30, 31, 58, 80, 200, 1000]
 
 
-def test_every_frame_is_equally_likely() -> None:
+def test_every_utterance_has_its_share() -> None:
     crops = CropSampler([str(n) for n in range(len(COUNTS))], COUNTS, 60, 8, seed=0)
     seen = np.zeros(len(COUNTS))
     for step in range(1, 6001):

@@ -112,7 +112,7 @@ def setup(latents: Latents, kind: type[Method] | str, config: TrainingConfig = S
         valid=names[4:],
         config=config,
         seed=1,
-        decoder=frozen_decoder(latents.codec, "cpu"),
+        make_decoder=lambda: frozen_decoder(latents.codec, "cpu"),
     )
 
 
