@@ -135,7 +135,7 @@ class TrainingConfig(Strict):
     def _one_budget(self) -> Self:
         if (self.steps is None) == (self.flops is None):
             raise PydanticCustomError(
-                "budget", "give either steps or flops, and make the other null"
+                "budget", "give either training.steps or training.flops, and make the other null"
             )
         return self
 
@@ -321,7 +321,10 @@ def explain(error: ValidationError, model: type[BaseModel] = Config) -> str:
         return f"unknown key '{place}'{nearest(str(first['loc'][-1]), valid)}"
     if first["type"] == "missing":
         return f"key '{place}' is missing; add it"
-    return f"key '{place}': {first['msg'][0].lower()}{first['msg'][1:]}, not {first['input']!r}"
+    message = f"{first['msg'][0].lower()}{first['msg'][1:]}"
+    if isinstance(first["input"], dict):  # values that do not go together: they are named
+        return message
+    return f"key '{place}': {message}, not {first['input']!r}"
 
 
 def keys_at(model: type[BaseModel], location: tuple[int | str, ...]) -> list[str]:

@@ -21,7 +21,13 @@ def config(folder: Path, **compute: int) -> Path:
     path = folder / "resume.yaml"
     content = {
         "extends": str(CONFIGS / "smoke.yaml"),
-        "training": {"steps": 60, "checkpoint_minutes": 0, "ema": 0.9, "accumulate": 2},
+        "training": {
+            "steps": 60,
+            "batch_size": 4,
+            "accumulate": 2,
+            "checkpoint_minutes": 0,
+            "ema": 0.9,
+        },
         "data_sizes": ["10%"],
         "checkpoints": ["last", "best"],
         "methods": [{"name": "bridge", "nfe": [1]}],
