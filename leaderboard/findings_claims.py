@@ -1,4 +1,4 @@
-"""The claims F1 to F4 (design, section 8) as contrasts of one run's cells."""
+"""The claims F1 to F4 (design, section 8) and the open question, as contrasts of cells."""
 
 from __future__ import annotations
 
@@ -16,6 +16,7 @@ TITLES = {
     "F2": "One-step regression has the best content and the worst MOS; the bridge the best MOS",
     "F3": "With little data one-step regression loses most",
     "F4": "More function evaluations trade content against quality",
+    "open": "The hybrid keeps content and speaker at once: no worse than either parent",
 }
 QUALITY = ("visqol", "estoi", "speaker_similarity", "pesq", "dnsmos")
 CONTENT = ("wer", "dwer")
@@ -69,6 +70,7 @@ def contrasts(cells: Cells, checkpoint: str) -> list[Contrast]:
     found = [*first_finding(cells, cast, checkpoint), *second_finding(cells, cast, checkpoint)]
     found += third_finding(cells)
     found += fourth_finding(cells, cast, checkpoint)
+    found += open_question(cells, cast, checkpoint)
     return [one for name in TITLES for one in corrected([c for c in found if c.finding == name])]
 
 
@@ -129,6 +131,17 @@ def fourth_finding(cells: Cells, cast: Roles, checkpoint: str) -> Iterator[Contr
         yield replace(errors, claimed=-errors.claimed)
     yield from weighed(cells, claim, terms, QUALITY)
     yield claim.of_listeners(1)
+
+
+def open_question(cells: Cells, cast: Roles, checkpoint: str) -> Iterator[Contrast]:
+    """The hybrid minus each of its parents, in content and in speaker similarity."""
+    hybrid = first(cast.others, "hybrid")
+    if hybrid is None:
+        return
+    for name, parent in (("regression to z", cast.z), ("bridge", cast.bridge)):
+        claim = Claim("open", f"hybrid - {name}", checkpoint)
+        terms = [(1.0, hybrid), (-1.0, parent)]
+        yield from weighed(cells, claim, terms, (*CONTENT, *QUALITY))
 
 
 @dataclass(frozen=True)

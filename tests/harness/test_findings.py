@@ -42,6 +42,7 @@ LEVELS = {
     "parallel_tokens": (0.60, 0.05),
     "coarse_to_fine": (0.75, 0.02),
     "bridge": (0.68, 0.01),
+    "hybrid": (0.75, 0.01),
 }
 WORSE = "coarse_to_fine"  # than regression in quality: the claim F1 is contradicted there
 NFES = (1, 4, 8)
@@ -269,6 +270,12 @@ def test_trials_past_their_minimum_are_counted(found: Findings) -> None:
     assert past["regression/z", "100%"].past == 0
 
 
+def test_the_hybrid_is_held_against_both_parents(found: Findings) -> None:
+    for parent in ("regression to z", "bridge"):
+        one = contrast(found, "open", f"hybrid - {parent}", "speaker_similarity")
+        assert one.verdict == "confirmed"
+
+
 def test_without_selection_the_bridge_is_not_measured(copied: Store) -> None:
     (run,) = copied.runs()
     copied.replace(run.model_copy(update={"selection": None}))
@@ -284,7 +291,9 @@ def test_the_command_prints_tables_and_json(
     out = tmp_path / "findings.md"
     assert main(["study", "findings", str(root), "--json", "--out", str(out)]) == 0
     shown = json.loads(capsys.readouterr().out)
-    assert {c["finding"] for c in shown["splits"][0]["contrasts"]} == {"F1", "F2", "F3", "F4"}
+    assert {c["finding"] for c in shown["splits"][0]["contrasts"]} == {
+        *("F1", "F2", "F3", "F4", "open")
+    }
     text = out.read_text()
     assert "### F3: With little data one-step regression loses most" in text
     assert "| regression/z | 10% | 2 | 2 | 20 | 30 | 50.0% |" in text
