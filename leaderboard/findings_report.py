@@ -119,6 +119,8 @@ def split_lines(found: SplitFindings) -> list[str]:
         lines += [f"No stochastic bridge with a validation score at NFE >= {LEAST_NFE}.", ""]
     for finding, title in TITLES.items():
         own = [one for one in found.contrasts if one.finding == finding]
+        if not own:
+            continue
         counts = Counter(one.verdict for one in own)
         told = ", ".join(f"{count} {verdict}" for verdict, count in counts.items())
         lines += [f"### {finding}: {title}", "", f"{told}.", ""]

@@ -86,7 +86,7 @@ class Hybrid(Method):
         output = self._output(
             target + change, source, coarse, self.time(time), batch.mask, generator
         )
-        errors = (mean - target).square() + (output - change).square()
+        errors = (mean - target).square() + (source + output - target).square()
         return masked_mean(errors, batch.mask)
 
     def resynthesize(
@@ -121,7 +121,7 @@ class Hybrid(Method):
         times = step_times(steps, self.params.spacing).to(source.device)
 
         def predict(current: Tensor, time: Tensor) -> Tensor:
-            return current - self._output(current, source, coarse, self.time(time), mask)
+            return source + self._output(current, source, coarse, self.time(time), mask)
 
         return self.schedule.walk(predict, source, mask, times, generators)
 
@@ -134,7 +134,10 @@ class Hybrid(Method):
         mask: Tensor,
         generator: torch.Generator | None = None,
     ) -> Tensor:
-        """Estimate X_t - X_0, or under the regression's condition z minus the coarse embedding."""
+        """Estimate the residual z - m(x1), or under the regression's condition z - e(x1).
+
+        A residual over what is known: the network need not copy the noise from its input.
+        """
         frames = torch.cat((current, source, coarse), dim=-1)
         output: Tensor = self.network(frames, mask, condition, generator)
         return output

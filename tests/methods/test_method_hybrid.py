@@ -38,7 +38,7 @@ class Optimal(nn.Module):
         current, source, coarse = frames.chunk(3, dim=-1)
         if condition.dim() == 2:
             return MEAN - coarse
-        return (current - source) * (1 - gain(self.schedule, float(condition[0])))
+        return (current - source) * gain(self.schedule, float(condition[0]))
 
 
 def gain(schedule: Schedule, time: float) -> float:
