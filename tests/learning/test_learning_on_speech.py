@@ -112,7 +112,11 @@ def test_the_vocoder_remembers_how_eight_utterances_sound(eight: School) -> None
     assert own < coarse
 
 
-@pytest.mark.parametrize("name", LATENT)
+# One entry is retrieved for each codebook and nothing is drawn, so there is no mean to judge.
+DRAWN = [name for name in LATENT if name not in ("retrieval", "cosine_regression")]
+
+
+@pytest.mark.parametrize("name", DRAWN)
 def test_samples_for_unheard_speech_are_nearer_than_coarse(
     held_out: tuple[School, Sequence[str]], name: str
 ) -> None:
