@@ -20,7 +20,6 @@ from harness.latents.spec import plan_cache
 from harness.latents.write import write_shard
 from harness.space import trained_space
 from harness.store import Store
-from harness.training.batches import Loader
 from harness.training.checkpoints import Checkpoints
 from harness.training.loop import Setup, Training
 from harness.training.losses import frozen_decoder
@@ -85,10 +84,6 @@ class School:
         """Return what a method may see of an utterance."""
         _, codes = self.latents.read(name, 0, self.latents.frames(name))
         return Inputs(codes[None, 0], torch.ones(1, codes.shape[1], dtype=torch.bool))
-
-    def hear(self, name: str) -> Tensor:
-        """Return an utterance's audio (F * hop,) at the codec's rate."""
-        return Loader(self.latents, True).hear(name)
 
     def target(self, name: str) -> tuple[Tensor, Tensor]:
         """Return an utterance's z (1, F, D) and codes (1, N, F)."""
