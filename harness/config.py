@@ -321,9 +321,10 @@ def explain(error: ValidationError, model: type[BaseModel] = Config) -> str:
         return f"unknown key '{place}'{nearest(str(first['loc'][-1]), valid)}"
     if first["type"] == "missing":
         return f"key '{place}' is missing; add it"
-    message = f"{first['msg'][0].lower()}{first['msg'][1:]}"
-    if isinstance(first["input"], dict):  # values that do not go together: they are named
-        return message
+    message = first["msg"].removeprefix("Value error, ")
+    message = f"{message[0].lower()}{message[1:]}"
+    if isinstance(first["input"], dict):  # values that do not go together: the message names them
+        return f"key '{place}': {message}" if place else message
     return f"key '{place}': {message}, not {first['input']!r}"
 
 

@@ -79,7 +79,7 @@ def test_check_takes_a_name_and_every_method_of_a_file(
         (["check", "bridge", "--params", "[1]"], "--params: must be a JSON object"),
         (["check", "bridge", "--params", '{"betamax": 1}'], "did you mean 'beta_max'?"),
         (["check", "bridge", "--params", '{"beta_max": -1}'], "--params: key 'beta_max'"),
-        (["show", "bridge", "--width", "100"], "the backbone: key"),
+        (["show", "bridge", "--width", "100"], "the backbone: width 100 is not"),
         (["show", "bridge", "--layers", "0"], "the backbone: key 'layers'"),
     ],
 )
