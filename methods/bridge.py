@@ -7,7 +7,7 @@ from typing import Annotated, ClassVar, Literal
 
 import torch
 from pydantic import Field
-from torch import Tensor, nn
+from torch import Tensor
 
 from methods.base import (
     Audio,
@@ -21,10 +21,10 @@ from methods.base import (
     uniform,
 )
 from methods.nets.schedule import Schedule, step_times
-from methods.nets.transformer import Encoder, TimeEmbedding
+from methods.nets.timed import TimedMethod
 
 
-class Bridge(Method):
+class Bridge(TimedMethod):
     """I2SB (arXiv 2302.05872) on standardised latents, X_1 = e(x1) and X_0 = z.
 
     The network sees X_t, X_1 and t. At NFE 1 the output is its prediction of X_0 from X_1, a
@@ -72,13 +72,6 @@ class Bridge(Method):
     def __init__(self, params: Params, space: LatentSpace, backbone: Backbone) -> None:
         super().__init__(params, space, backbone)
         self.schedule = Schedule(params.beta_min, params.beta_max)
-        size = space.dimension
-        self.time = TimeEmbedding(backbone.width)
-        self.network = Encoder(backbone, 2 * size, size, conditioned=True, zero_output=True)
-
-    def networks(self) -> Sequence[nn.Module]:
-        """Return the network that is called once per step."""
-        return (self.network,)
 
     def loss(self, batch: Batch, generator: torch.Generator) -> Tensor:
         """Return the mean squared error of the network's output, one time per utterance.
@@ -125,19 +118,6 @@ class Bridge(Method):
         if self.params.prediction == "velocity":
             return source - output
         return current - self._scale(time) * output
-
-    def _output(
-        self,
-        current: Tensor,
-        source: Tensor,
-        time: Tensor,
-        mask: Tensor,
-        generator: torch.Generator | None = None,
-    ) -> Tensor:
-        """Estimate (X_t - X_0) / scale, or the velocity X_1 - X_0."""
-        frames = torch.cat((current, source), dim=-1)
-        output: Tensor = self.network(frames, mask, self.time(time), generator)
-        return output
 
     def _scale(self, time: Tensor) -> Tensor:
         """Return the output's unit (B, 1, 1): s(t) for eps, 1 for x0."""

@@ -1,6 +1,6 @@
 """What a method declares, read from its source without importing it (and so without torch).
 
-A method is a class below `Method` or `CodeMethod` whose body gives its facts as literals and, when
+A method is a class below one of `BASES` whose body gives its facts as literals and, when
 it has parameters, a nested `Params(Method.Params)` whose fields use only builtins, Literal,
 Annotated and Field. Facts may be inherited from a base class in the same file.
 """
@@ -32,7 +32,7 @@ DEFAULTS: Mapping[str, Any] = {
     "teacher": None,
     "passes": 3.0,
 }
-BASES = {"Method", "CodeMethod"}
+BASES = {"Method", "CodeMethod", "TimedMethod"}
 REQUIRED = ("summary", "target", "nfe")
 
 

@@ -8,7 +8,7 @@ from typing import Annotated, ClassVar, Literal
 
 import torch
 from pydantic import Field
-from torch import Tensor, nn
+from torch import Tensor
 
 from methods.base import (
     Audio,
@@ -23,10 +23,10 @@ from methods.base import (
     uniform,
 )
 from methods.nets.schedule import VariancePreserving, step_times
-from methods.nets.transformer import Encoder, TimeEmbedding
+from methods.nets.timed import TimedMethod
 
 
-class Diffusion(Method):
+class Diffusion(TimedMethod):
     """X_t = signal(t) X_0 + noise(t) eps on standardised latents, X_0 = z, sampled by DDIM.
 
     The network sees X_t, e(x1) and t. With signals a, a' and noises n, n' at t and t' < t, one step
@@ -65,13 +65,6 @@ class Diffusion(Method):
     def __init__(self, params: Params, space: LatentSpace, backbone: Backbone) -> None:
         super().__init__(params, space, backbone)
         self.schedule = VariancePreserving(params.schedule, params.terminal_signal)
-        size = space.dimension
-        self.time = TimeEmbedding(backbone.width)
-        self.network = Encoder(backbone, 2 * size, size, conditioned=True, zero_output=True)
-
-    def networks(self) -> Sequence[nn.Module]:
-        """Return the network, called once a step."""
-        return (self.network,)
 
     def loss(self, batch: Batch, generator: torch.Generator) -> Tensor:
         """Return the mean squared error of the network's output, one time per utterance."""
@@ -125,15 +118,3 @@ class Diffusion(Method):
     def _weights(self, time: Tensor) -> tuple[Tensor, Tensor]:
         """Return the signal and the noise (B, 1, 1) at times (B,)."""
         return self.schedule.signal(time)[:, None, None], self.schedule.noise(time)[:, None, None]
-
-    def _output(
-        self,
-        current: Tensor,
-        coarse: Tensor,
-        time: Tensor,
-        mask: Tensor,
-        generator: torch.Generator | None = None,
-    ) -> Tensor:
-        frames = torch.cat((current, coarse), dim=-1)
-        output: Tensor = self.network(frames, mask, self.time(time), generator)
-        return output

@@ -8,7 +8,7 @@ from typing import Annotated, ClassVar, Literal
 
 import torch
 from pydantic import Field
-from torch import Tensor, nn
+from torch import Tensor
 
 from methods.base import (
     Audio,
@@ -22,13 +22,13 @@ from methods.base import (
     normal_like,
 )
 from methods.nets.schedule import noise_source, step_times, training_times
-from methods.nets.transformer import Encoder, TimeEmbedding
+from methods.nets.timed import TimedMethod
 from methods.params import MethodError
 
 Velocity = Callable[[Tensor, Tensor], Tensor]
 
 
-class Flow(Method):
+class Flow(TimedMethod):
     """Straight paths X_t = (1 - t) X_0 + t X_1 on standardised latents, X_0 = z, X_1 random.
 
     The network sees X_t, e(x1) and t and learns the mean of X_1 - X_0 given them: the
@@ -74,13 +74,6 @@ class Flow(Method):
         super().__init__(params, space, backbone)
         if params.solver == "heun" and params.prediction == "x0":
             raise MethodError('"heun" needs prediction "velocity": X_0 gives none at t = 0')
-        size = space.dimension
-        self.time = TimeEmbedding(backbone.width)
-        self.network = Encoder(backbone, 2 * size, size, conditioned=True, zero_output=True)
-
-    def networks(self) -> Sequence[nn.Module]:
-        """Return the network, called once a step, or twice by solvers of second order."""
-        return (self.network,)
 
     def loss(self, batch: Batch, generator: torch.Generator) -> Tensor:
         """Return the mean squared error of the network's output, one time per utterance."""
@@ -125,19 +118,6 @@ class Flow(Method):
             move = STEPS["euler" if single else solver]
             current = move(velocity, current, time, earlier)
         return current
-
-    def _output(
-        self,
-        current: Tensor,
-        coarse: Tensor,
-        time: Tensor,
-        mask: Tensor,
-        generator: torch.Generator | None = None,
-    ) -> Tensor:
-        """Estimate X_1 - X_0, or X_0 - e(x1), (B, F, D) given X_t, e(x1) and times (B,)."""
-        frames = torch.cat((current, coarse), dim=-1)
-        output: Tensor = self.network(frames, mask, self.time(time), generator)
-        return output
 
 
 def euler(velocity: Velocity, current: Tensor, time: Tensor, earlier: Tensor) -> Tensor:

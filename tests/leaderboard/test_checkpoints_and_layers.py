@@ -9,9 +9,8 @@ import pytest
 from site_pages import check_links, text
 from synthetic_store import Options, build_store
 
-from harness.store import Store
 from leaderboard.aggregate import selection_table
-from leaderboard.board import Board, load_board
+from leaderboard.board import Board
 from leaderboard.correlation_pages import correlation_sections
 from leaderboard.curve_pages import curve_sections
 from leaderboard.plots import Series
@@ -24,23 +23,6 @@ OPTIONS = Options(
     methods={"coarse_to_fine": 0.57, "parallel_tokens": 0.56, "regression": 0.6, "bridge": 0.6,
              "requantized": 0.58},
 )  # fmt: skip
-
-
-@pytest.fixture(scope="module")
-def store(tmp_path_factory: pytest.TempPathFactory) -> Store:
-    return build_store(tmp_path_factory.mktemp("store"), OPTIONS)
-
-
-@pytest.fixture(scope="module")
-def board(store: Store) -> Board:
-    return load_board(store)
-
-
-@pytest.fixture(scope="module")
-def site(store: Store, tmp_path_factory: pytest.TempPathFactory) -> Path:
-    out = tmp_path_factory.mktemp("out") / "site"
-    publish(store, out)
-    return out
 
 
 def drawn(board: Board, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> dict[str, list[Series]]:

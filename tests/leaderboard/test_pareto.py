@@ -10,7 +10,7 @@ from site_pages import check_links, text
 from synthetic_store import Options, build_store, codec
 
 from harness.store import Store
-from leaderboard.board import Board, load_board
+from leaderboard.board import Board
 from leaderboard.compare import paired
 from leaderboard.label_places import place_labels
 from leaderboard.parents import parent_contrasts
@@ -39,16 +39,6 @@ OPTIONS = Options(
     methods={"coarse_to_fine": 0.4, "regression": 0.6, "bridge": 0.6, "hybrid": 0.6},
     tilt=lambda system, metric: TILTS.get((system, metric), 0.0),
 )  # fmt: skip
-
-
-@pytest.fixture(scope="module")
-def store(tmp_path_factory: pytest.TempPathFactory) -> Store:
-    return build_store(tmp_path_factory.mktemp("store"), OPTIONS)
-
-
-@pytest.fixture(scope="module")
-def board(store: Store) -> Board:
-    return load_board(store)
 
 
 @pytest.fixture(scope="module")

@@ -10,11 +10,9 @@ import pytest
 from site_pages import check_links, text
 from synthetic_store import METHODS, Options, build_store, codec
 
-from harness.store import Store
 from leaderboard.aggregate import long_table
 from leaderboard.board import Board, load_board
 from leaderboard.compare import anchor_order, contrasts, paired, top_tier
-from leaderboard.render import publish
 from leaderboard.selection import choose, chosen_systems, full_size
 
 SLOW = codec("slow", (4096, 256, 256, 256), 12.5, parallel_codebooks=1, licence="CC-BY-4.0")
@@ -23,23 +21,6 @@ OPTIONS = Options(
     # Far apart, so that a comparison with the other codec's anchor would be seen.
     effect=lambda system, facts, count: -0.3 * (facts.name == "slow") - 0.1 * (count == 2),
 )  # fmt: skip
-
-
-@pytest.fixture(scope="module")
-def store(tmp_path_factory: pytest.TempPathFactory) -> Store:
-    return build_store(tmp_path_factory.mktemp("store"), OPTIONS)
-
-
-@pytest.fixture(scope="module")
-def board(store: Store) -> Board:
-    return load_board(store)
-
-
-@pytest.fixture(scope="module")
-def site(store: Store, tmp_path_factory: pytest.TempPathFactory) -> Path:
-    out = tmp_path_factory.mktemp("out") / "site"
-    publish(store, out)
-    return out
 
 
 def test_slugs_are_unique_and_name_the_codec_where_there_is_one(board: Board) -> None:

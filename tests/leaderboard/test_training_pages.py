@@ -10,7 +10,6 @@ from site_pages import Page, check_links, text
 from synthetic_records import codec, method_facts, trial_record, valid_loss
 from synthetic_store import Options, build_store
 
-from harness.store import Store
 from leaderboard.board import Board, load_board
 from leaderboard.budgets import flops_deviations, parameter_deviations
 from leaderboard.loss_pages import learning_curve
@@ -30,25 +29,8 @@ OPTIONS = Options(
 
 
 @pytest.fixture(scope="module")
-def store(tmp_path_factory: pytest.TempPathFactory) -> Store:
-    return build_store(tmp_path_factory.mktemp("store"), OPTIONS)
-
-
-@pytest.fixture(scope="module")
-def board(store: Store) -> Board:
-    return load_board(store)
-
-
-@pytest.fixture(scope="module")
 def trials(board: Board) -> list[BoardTrial]:
     return board_trials(board)
-
-
-@pytest.fixture(scope="module")
-def site(store: Store, tmp_path_factory: pytest.TempPathFactory) -> Path:
-    out = tmp_path_factory.mktemp("out") / "site"
-    publish(store, out)
-    return out
 
 
 def test_each_trial_is_there_once_under_its_own_method(trials: list[BoardTrial]) -> None:
