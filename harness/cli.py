@@ -14,6 +14,7 @@ from harness.arguments.catalog import add_catalog_commands
 from harness.arguments.codec import add_codec_commands
 from harness.arguments.data import add_data_commands
 from harness.arguments.running import add_run_commands
+from harness.arguments.score import add_score_command
 from harness.arguments.study import add_study_commands
 from harness.errors import UserError, WorkFailed
 
@@ -48,6 +49,7 @@ def parser() -> argparse.ArgumentParser:
     )
     groups = top.add_subparsers(metavar="COMMAND", required=True)
     add_run_commands(groups)
+    add_score_command(groups)
     add_data_commands(groups)
     add_codec_commands(groups)
     add_study_commands(groups)

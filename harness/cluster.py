@@ -20,7 +20,8 @@ from ray.exceptions import RayActorError
 from harness.config import ComputeConfig, Config
 from harness.errors import UserError
 from harness.state import Job, Key
-from harness.worker import Outcome, Worker, limit_threads
+from harness.threads import limit_threads
+from harness.worker import Outcome, Worker
 
 ATTEMPTS = 2
 WATCH_SECONDS = 0.5

@@ -159,9 +159,16 @@ class MethodConfig(Strict):
 
 
 class MetricConfig(Strict):
-    """A metric; `utterances` limits a slow one to a fixed, hashed subset of each split."""
+    """A metric with parameters that differ from its defaults.
+
+    `variant` sets it apart from the same metric with others; it is part of the name that splits
+    and the selection use ("wer" with variant "base.en" is "wer_base_en"). `utterances` limits a
+    slow metric to a fixed, hashed subset of each split.
+    """
 
     name: str
+    variant: str = ""
+    params: dict[str, JsonValue] = {}
     utterances: int | None = Field(default=None, ge=12)
 
 
@@ -183,15 +190,17 @@ class SelectionConfig(Strict):
 class ComputeConfig(Strict):
     """Ray actors and what each one gets.
 
-    `ranks` processes share each training batch, with one of the worker's GPUs each (or, on a
-    CPU-only worker, its cores). `flops_per_second` is what one worker is taken to sustain in
-    training where nothing was measured yet: `resynth plan` forecasts hours with it.
+    A worker scores with a process per CPU; `score_seconds` is the longest that one metric may take
+    for one utterance. `ranks` processes share each training batch, with one of the worker's GPUs
+    each (or, on a CPU-only worker, its cores). `flops_per_second` is what one worker is taken to
+    sustain in training where nothing was measured yet: `resynth plan` forecasts hours with it.
     """
 
     workers: int = Field(default=2, ge=1)
     cpus_per_worker: int = Field(default=1, ge=1)
     gpus_per_worker: float = Field(default=0.0, ge=0)
     ranks: int = Field(default=1, ge=1)
+    score_seconds: float = Field(default=300.0, gt=0)
     flops_per_second: float | None = Field(default=None, gt=0)
 
     @model_validator(mode="after")

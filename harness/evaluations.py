@@ -80,6 +80,7 @@ def write_estimate(
         audio_sha256=file_sha256(folder / name),
         reference_sha256=row.sha256,
         synthesis_seconds=made.seconds,
+        latent=made.latent,
         clipped_samples=clipped,
     )
 

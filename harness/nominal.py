@@ -16,13 +16,11 @@ from harness.entries import Context
 from harness.errors import UserError
 from harness.latents.spec import plan_cache
 from harness.plan import Plan, PlannedCodec
-from harness.planner import Planner, check_codec_names
+from harness.planner import Planner, check_codec_names, plan_metrics
 from harness.records import CodecFacts
 from harness.splits import Splits
 from methods import catalog
 from methods.params import MethodError
-from metrics import registry
-from metrics.base import MetricError
 
 HOUR = 3600.0
 ROWS = 6000  # that stand for the training audio: 10 h each of 60 000 h
@@ -66,9 +64,10 @@ class NominalPlanner(Planner):
         self.codecs = [self.plan_codec(codec) for codec in config.codecs]
         check_codec_names(self.codecs)
         try:
-            self.methods, self.metrics = catalog.discover(), registry.discover()
-        except (MethodError, MetricError) as error:
+            self.methods = catalog.discover()
+        except MethodError as error:
             raise UserError(str(error)) from error
+        self.metrics = plan_metrics(config.metrics)
         self.context = Context(config, self.splits, self.methods)
 
     def nominal_splits(self) -> Splits:

@@ -11,6 +11,7 @@ from functools import cached_property
 from harness.config import CodecConfig, Config
 from harness.latents.spec import Cache, Shard
 from harness.records import Checkpoint, CodecFacts, DataSize, MethodFacts
+from harness.scoring.items import Spec
 from harness.splits import Splits
 
 
@@ -95,6 +96,7 @@ class Plan:
     trials: tuple[Trial, ...]
     evaluations: tuple[Evaluation, ...]
     scorings: tuple[Scoring, ...]
+    metrics: dict[str, Spec]
 
     @cached_property
     def shards(self) -> dict[str, tuple[PlannedCodec, Shard]]:

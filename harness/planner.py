@@ -6,22 +6,23 @@ Pure: reads manifests, sources and weights' hashes; imports neither torch nor ra
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
 from itertools import chain
 
 from harness.audio import RESAMPLING_POLICY
 from harness.codecs.catalog import check_test_audio, codec_facts, codec_identity
-from harness.config import CodecConfig, Config, SplitConfig
+from harness.config import CodecConfig, Config, MetricConfig, SplitConfig
 from harness.entries import Context, Entry
 from harness.errors import UserError, nearest
 from harness.identity import LATENT_SOURCES, audio_digest, digest, source_digest
 from harness.latents.spec import plan_cache
 from harness.plan import Evaluation, Plan, PlannedCodec, Scoring, Trial
 from harness.records import SCHEMA
+from harness.scoring.items import Spec
 from harness.splits import first_by_hash, resolve_splits
 from methods import catalog
 from methods.params import MethodError
-from metrics import registry
-from metrics.base import Metric, MetricError
+from metrics.base import Facts
 
 
 def make_plan(config: Config) -> Plan:
@@ -39,9 +40,9 @@ class Planner:
         check_codec_names(self.codecs)
         try:
             self.methods = catalog.discover()
-            self.metrics = registry.discover()
-        except (MethodError, MetricError) as error:
+        except MethodError as error:
             raise UserError(str(error)) from error
+        self.metrics = plan_metrics(config.metrics)
         self.context = Context(config, self.splits, self.methods)
 
     def plan_codec(self, config: CodecConfig) -> PlannedCodec:
@@ -83,6 +84,7 @@ class Planner:
             tuple(trials.values()),
             tuple(evaluations),
             tuple(self.scorings(evaluations)),
+            {name: planned.spec for name, planned in self.metrics.items()},
         )
 
     def entries(self) -> Iterator[Entry]:
@@ -105,12 +107,12 @@ class Planner:
     def scoring(self, evaluation: Evaluation, name: str, count: int | None) -> Scoring:
         """Return the scoring of one evaluation by one metric."""
         rows = first_by_hash(self.splits.evaluate[evaluation.split], count)
-        facts = self.metric(name).facts
+        planned = self.metrics[name]
         identity = digest(
             {
                 "schema": SCHEMA,
                 "evaluation": evaluation.id,
-                "metric": [name, facts.version],
+                "metric": [name, planned.facts.version, planned.spec.params],
                 "resampling": RESAMPLING_POLICY,
                 "audio": audio_digest(rows),
             }
@@ -119,9 +121,7 @@ class Planner:
 
     def metrics_of(self, split: SplitConfig) -> list[tuple[str, int | None]]:
         """Return the metrics of a split with their subset sizes."""
-        configured = {metric.name: metric.utterances for metric in self.config.metrics}
-        for name in configured:
-            self.metric(name)
+        configured = {name: planned.utterances for name, planned in self.metrics.items()}
         for name in split.metrics:
             if name not in configured:
                 raise UserError(
@@ -129,12 +129,6 @@ class Planner:
                     f"`metrics`{nearest(name, configured)}"
                 )
         return [(name, configured[name]) for name in split.metrics or configured]
-
-    def metric(self, name: str) -> type[Metric]:
-        """Return a metric's class. Raises UserError if there is none of that name."""
-        if name not in self.metrics:
-            raise UserError(f"metric '{name}' does not exist{nearest(name, self.metrics)}")
-        return self.metrics[name]
 
     def references(self) -> dict[str, str]:
         """Return the id of each split's reference audio."""
@@ -165,6 +159,32 @@ class Planner:
                     f"the configuration asks twice for '{evaluation.title}'; remove one"
                 )
             seen[evaluation.id] = evaluation
+
+
+@dataclass(frozen=True)
+class PlannedMetric:
+    """A metric of the configuration: how to build it, its facts, and its subset's size."""
+
+    spec: Spec
+    facts: Facts
+    utterances: int | None
+
+
+def plan_metrics(configured: Sequence[MetricConfig]) -> dict[str, PlannedMetric]:
+    """Return the metrics by their full names.
+
+    Raises UserError for an unknown one, a wrong parameter, and two of one name.
+    """
+    found: dict[str, PlannedMetric] = {}
+    for metric in configured:
+        spec = Spec(metric.name, metric.params, metric.variant)
+        facts = spec.build().facts
+        if facts.name in found:
+            raise UserError(
+                f"metric '{facts.name}' is listed twice; remove one, or give it a `variant`"
+            )
+        found[facts.name] = PlannedMetric(spec, facts, metric.utterances)
+    return found
 
 
 def check_codec_names(codecs: Sequence[PlannedCodec]) -> None:

@@ -191,10 +191,20 @@ class TrialRecord(Record):
     provenance: Provenance
 
 
+class LatentRecord(Part):
+    """How a method's latents and codes compare with the codec's: `metrics.base.LatentMatch`."""
+
+    error: float
+    energy: float
+    right: int | None
+    codes: int | None
+
+
 class EvaluatedUtterance(Part):
     """One utterance of an evaluation; `audio` is a path below the record's folder.
 
-    Samples beyond full scale are clipped as a loudspeaker would, and counted.
+    Samples beyond full scale are clipped as a loudspeaker would, and counted. `latent` is None
+    where the method made audio.
     """
 
     id: str
@@ -207,6 +217,7 @@ class EvaluatedUtterance(Part):
     audio_sha256: str
     reference_sha256: str
     synthesis_seconds: float
+    latent: LatentRecord | None = None
     clipped_samples: int = 0
 
 

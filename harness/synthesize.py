@@ -12,10 +12,11 @@ import torch
 from torch import Tensor, nn
 
 from harness.audio import Samples, check_audible, fit_length, resample
-from harness.codecs.base import Codec
+from harness.codecs.base import Codec, Encoded
 from harness.errors import UserError
 from harness.flops import flop_counter
-from methods.base import Audio, Inputs, Method
+from harness.records import LatentRecord
+from methods.base import Audio, CodeMethod, Inputs, Method
 
 
 class WrongNfe(RuntimeError):
@@ -27,12 +28,24 @@ class BadOutput(RuntimeError):
 
 
 @dataclass(frozen=True)
+class Output:
+    """What a method made: audio, or latents (1, F, D), and the codes (1, n, F) it predicted."""
+
+    made: Tensor | Audio
+    codes: Tensor | None
+
+
+@dataclass(frozen=True)
 class Synthesis:
-    """One utterance's estimate at the split's rate, the network calls made, and the seconds."""
+    """One utterance's estimate at the split's rate, the network calls made, and the seconds.
+
+    `latent` says how near the latents came to the codec's own; None where audio was made.
+    """
 
     samples: Samples
     calls: int
     seconds: float
+    latent: LatentRecord | None
 
 
 class Synthesizer:
@@ -64,29 +77,34 @@ class Synthesizer:
         longer than the codec's padding explains; BadOutput for latents that cannot be decoded;
         WrongNfe.
         """
-        inputs = self.inputs(utterance, reference, rate)
+        encoded = self.encode(utterance, reference, rate)
+        inputs = self.inputs(encoded, reference, rate)
         with count_calls(self.method.networks()) as calls:
             started = time.perf_counter()
-            samples = self.audio(inputs, utterance, rate)
+            output = self.output(inputs, utterance)
+            samples = self.audio(output.made, rate)
             seconds = time.perf_counter() - started
         if calls[0] != self.nfe:
             raise WrongNfe(f"method '{self.method.name}' made {calls[0]} calls at NFE {self.nfe}")
         samples = fit_length(samples, len(reference), self.padding(rate), utterance)
         check_audible(samples, f"{self.method.name}, {utterance}")
-        return Synthesis(samples, calls[0], seconds)
+        return Synthesis(samples, calls[0], seconds, match(output, encoded))
 
     def padding(self, rate: int) -> int:
         """Return how many samples at `rate` encoding and decoding may add."""
         return -(-self.codec.padding * rate // self.codec.facts.sample_rate) + 1
 
-    def inputs(self, utterance: str, reference: Samples, rate: int) -> Inputs:
-        """Encode a reference and keep only what the method may see; see `run`."""
+    def encode(self, utterance: str, reference: Samples, rate: int) -> Encoded:
+        """Encode a reference; see `run`."""
         wav = torch.from_numpy(resample(reference, rate, self.codec.facts.sample_rate))[None]
         try:
             with torch.inference_mode():
-                encoded = self.codec.encode(wav)
+                return self.codec.encode(wav)
         except UserError as error:
             raise UserError(f"utterance '{utterance}': {error}") from error
+
+    def inputs(self, encoded: Encoded, reference: Samples, rate: int) -> Inputs:
+        """Keep of an encoded reference only what the method may see."""
         available = {
             "codes": encoded.codes,
             "z": encoded.z,
@@ -101,15 +119,26 @@ class Synthesizer:
         return Inputs(encoded.codes[:, 0], mask, extras, self.layers)
 
     @torch.inference_mode()
-    def audio(self, inputs: Inputs, utterance: str, rate: int) -> Samples:
-        """Run the method and, for latents, the decoder; return (T,) at `rate` Hz."""
-        generator = torch.Generator().manual_seed(noise_seed(self.sample, utterance))
-        output = self.method.resynthesize(inputs.to(self.device), self.nfe, [generator])
-        if isinstance(output, Audio):
-            wav, source = output.samples, output.sample_rate
+    def output(self, inputs: Inputs, utterance: str) -> Output:
+        """Run the method."""
+        generators = [torch.Generator().manual_seed(noise_seed(self.sample, utterance))]
+        given, codes = inputs.to(self.device), None
+        if isinstance(self.method, CodeMethod):
+            codes = self.method.predict_codes(given, self.nfe, generators)
+            made: Tensor | Audio = self.method.embed(codes, given)
         else:
-            self.check_latents(output, inputs, utterance)
-            wav, source = self.codec.decode(output.cpu()), self.codec.facts.sample_rate
+            made = self.method.resynthesize(given, self.nfe, generators)
+        if isinstance(made, Tensor):
+            self.check_latents(made, inputs, utterance)
+        return Output(made, codes)
+
+    @torch.inference_mode()
+    def audio(self, made: Tensor | Audio, rate: int) -> Samples:
+        """Decode latents, and return audio (T,) at `rate` Hz."""
+        if isinstance(made, Audio):
+            wav, source = made.samples, made.sample_rate
+        else:
+            wav, source = self.codec.decode(made.cpu()), self.codec.facts.sample_rate
         return resample(wav[0].cpu().numpy(), source, rate)
 
     def check_latents(self, output: Tensor, inputs: Inputs, utterance: str) -> None:
@@ -123,10 +152,28 @@ class Synthesizer:
 
     def flops(self, utterance: str, reference: Samples, rate: int) -> float:
         """Return the method's and decoder's floating-point operations per second of audio."""
-        inputs = self.inputs(utterance, reference, rate)
+        inputs = self.inputs(self.encode(utterance, reference, rate), reference, rate)
         with flop_counter() as counter:
-            self.audio(inputs, utterance, rate)
+            self.audio(self.output(inputs, utterance).made, rate)
         return float(counter.get_total_flops()) / (len(reference) / rate)
+
+
+def match(output: Output, encoded: Encoded) -> LatentRecord | None:
+    """Compare what a method made with the codec's own z and codes; None for audio."""
+    if isinstance(output.made, Audio):
+        return None
+    z, made = encoded.z[0].double(), output.made[0].cpu().double()
+    right = count = None
+    if output.codes is not None:
+        predicted = output.codes[0, 1:].cpu()
+        right = int((predicted == encoded.codes[0, 1 : 1 + len(predicted)]).sum())
+        count = predicted.numel()
+    return LatentRecord(
+        error=float((made - z).square().sum()),
+        energy=float((z - z.mean(0)).square().sum()),
+        right=right,
+        codes=count,
+    )
 
 
 def noise_seed(sample: int, utterance: str) -> int:

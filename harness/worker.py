@@ -25,14 +25,14 @@ from harness.latents.shard import DamagedShard
 from harness.latents.write import write_shard
 from harness.plan import Plan, PlannedCodec, Trial
 from harness.planner import make_plan
-from harness.scoring import score_evaluation
+from harness.scoring.evaluations import prepared_folder, score_evaluation
+from harness.scoring.pool import Pool
 from harness.store import Store
 from harness.training.ranks import Ranks
 from harness.training.together import device_of, together
 from harness.trials import train_trial
 from methods.base import MethodError
-from metrics import registry
-from metrics.base import Metric, MetricUnavailable
+from metrics.base import MetricUnavailable
 
 
 @dataclass(frozen=True)
@@ -54,7 +54,7 @@ class Worker:
         self.config, self.store = config, Store(store)
         self.device = "cuda" if config.compute.gpus_per_worker > 0 else "cpu"
         self.progress: tuple[int, int, float | None] = (0, 0, None)
-        self.loaded: dict[str, Metric] = {}
+        self.scorers = Pool(threads, prepared_folder(self.store), config.compute.score_seconds)
         self.codecs: dict[str, Codec] = {}
         self.caches: dict[str, Latents] = {}
         self.jobs: dict[str, Callable[[str], None]] = {
@@ -104,16 +104,8 @@ class Worker:
 
     def preflight(self, identity: str) -> None:
         """Load every metric the plan uses: if a model is missing, it is said and nothing scored."""
-        for name in sorted({scoring.metric for scoring in self.plan.scorings}):
-            self.metric(name)
-
-    def metric(self, name: str) -> Metric:
-        """Return a loaded metric."""
-        if name not in self.loaded:
-            metric = registry.get(name)()
-            metric.load()
-            self.loaded[name] = metric
-        return self.loaded[name]
+        used = {scoring.metric for scoring in self.plan.scorings}
+        self.scorers.check([spec for name, spec in self.plan.metrics.items() if name in used])
 
     def references(self, split: str) -> None:
         """Commit a split's reference audio."""
@@ -168,16 +160,10 @@ class Worker:
 
     def score(self, identity: str) -> None:
         """Score one evaluation."""
-        score_evaluation(self.store, self.plan, identity, self.metric, self.report)
+        score_evaluation(self.store, self.plan, identity, self.scorers, self.report)
 
 
 def follow_trial(config: Config, store: Path, identity: str, ranks: Ranks, device: str) -> None:
     """Be a further rank of a trial, in a process of its own."""
     threads = max(1, config.compute.cpus_per_worker // ranks.count)
     Worker(config, store, threads).train_rank(identity, ranks, device)
-
-
-def limit_threads(threads: int) -> dict[str, str]:
-    """Return the environment that holds every numeric library of a worker to its CPU share."""
-    names = ("OMP_NUM_THREADS", "MKL_NUM_THREADS", "OPENBLAS_NUM_THREADS", "NUMBA_NUM_THREADS")
-    return dict.fromkeys(names, str(threads)) | {"TOKENIZERS_PARALLELISM": "false"}

@@ -24,12 +24,14 @@ from leaderboard.codec_pages import codec_rows, rate_sections
 from leaderboard.codecs import sizes_text
 from leaderboard.correlation_pages import correlation_sections
 from leaderboard.curve_pages import curve_sections
+from leaderboard.domains_pages import domains_page
 from leaderboard.loss_pages import learning_figure, learning_figures, loss_figures
 from leaderboard.method_cards import card_id, fairness, method_cards, percent
 from leaderboard.overfitting import overfit_rows
 from leaderboard.parents import count_tests
 from leaderboard.pareto_pages import pareto_sections
 from leaderboard.selection import Choice, choose, chosen_systems
+from leaderboard.sensitivity_pages import sensitivity_page
 from leaderboard.system_pages import split_sections
 from leaderboard.systems import System
 from leaderboard.trials import board_trials
@@ -112,7 +114,16 @@ def build(board: Board, site: Path) -> None:
     study = codebook_page(board, chosen, plots)
     if study:
         write_tables(study.table, site / "data", "codebooks")
-    environment = _environment(board, study is not None)
+    sensitivity = sensitivity_page(board, plots)
+    if sensitivity:
+        write_tables(sensitivity.table, site / "data", "sensitivity")
+    domains = domains_page(board)
+    if domains:
+        write_tables(domains.table, site / "data", "domains")
+    studies = [("codebooks.html", "Codebooks")] if study else []
+    studies += [("domains.html", "Domains")] if domains else []
+    studies += [("sensitivity.html", "Sensitivity")] if sensitivity else []
+    environment = _environment(board, studies)
     shelf = AudioShelf(board.store, site)
     _write_systems(environment, board, choices, chosen, shelf, plots)
     _write(environment, site, "curves.html", root="", losses=loss_figures(board, trials, plots),
@@ -126,6 +137,10 @@ def build(board: Board, site: Path) -> None:
            sections=rate_sections(board, plots))  # fmt: skip
     if study:
         _write(environment, site, "codebooks.html", root="", study=study)
+    if domains:
+        _write(environment, site, "domains.html", root="", domains=domains)
+    if sensitivity:
+        _write(environment, site, "sensitivity.html", root="", sensitivity=sensitivity)
     _write(environment, site, "correlations.html", root="",
            sections=correlation_sections(board, plots))  # fmt: skip
     _write(environment, site, "index.html", root="", choices=choices,
@@ -151,7 +166,7 @@ def _write_systems(
         )  # fmt: skip
 
 
-def _environment(board: Board, study: bool) -> Environment:
+def _environment(board: Board, studies: list[tuple[str, str]]) -> Environment:
     environment = Environment(
         loader=FileSystemLoader(HERE / "templates"),
         autoescape=True,
@@ -161,7 +176,7 @@ def _environment(board: Board, study: bool) -> Environment:
     )
     environment.globals.update(
         board=board,
-        nav=[*PAGES, *([("codebooks.html", "Codebooks")] if study else [])],
+        nav=[*PAGES, *studies],
         built=_built(),
         commits=_commits(board),
         latest=max(r.provenance.started for s in board.systems for r in s.evaluations.values()),

@@ -129,7 +129,10 @@ class CodeMethod(Method):
         self, inputs: Inputs, nfe: int, generators: Sequence[torch.Generator]
     ) -> Tensor | Audio:
         """Return the embedding (B, F, D) of the predicted codes, zero on padding."""
-        codes = self.predict_codes(inputs, nfe, generators)
+        return self.embed(self.predict_codes(inputs, nfe, generators), inputs)
+
+    def embed(self, codes: Tensor, inputs: Inputs) -> Tensor:
+        """Return the embedding (B, F, D) of predicted codes, zero on padding."""
         return self.space.embed(codes) * inputs.mask.unsqueeze(-1)
 
 

@@ -2,21 +2,35 @@
 
 Audio is mono float32 in [-1, 1], NumPy arrays of shape (T,), at the rate the facts declare.
 A metric raises on bad input; it never repairs, trims or returns a value that stands in.
+
+What depends on the reference alone is a metric's `prepare`: arrays that the harness computes once
+per corpus and keeps by content, so that scoring a second system pays for its own side only.
 """
 
 from __future__ import annotations
 
+import re
 from abc import ABC, abstractmethod
-from collections.abc import Hashable
-from dataclasses import asdict, dataclass
-from typing import Any, ClassVar, Literal
+from collections.abc import Sequence
+from dataclasses import asdict, dataclass, field, replace
+from typing import Any, ClassVar, Literal, TypeAlias
 
 import numpy as np
 from numpy.typing import NDArray
+from pydantic import BaseModel, ConfigDict
 
 Samples = NDArray[np.float32]
+Prepared: TypeAlias = dict[str, NDArray[Any]]
 Kind = Literal["reference", "no reference", "transcript", "latent", "cost", "set-level"]
 Aggregator = Literal["mean", "ratio"]
+NEEDS: dict[Kind, tuple[str, ...]] = {
+    "reference": ("estimate", "reference"),
+    "no reference": ("estimate",),
+    "transcript": ("estimate", "transcript"),
+    "latent": ("synthesis record",),
+    "cost": ("synthesis record",),
+    "set-level": ("estimates", "references"),
+}
 
 
 class MetricError(ValueError):
@@ -50,28 +64,66 @@ class Facts:
     predicted: bool = False
     slow: bool = False
 
+    @property
+    def needs(self) -> tuple[str, ...]:
+        """What a score is computed from."""
+        return NEEDS[self.kind]
+
     def as_dict(self) -> dict[str, Any]:
         """Return the facts as plain JSON values."""
         return asdict(self)
 
+    def renamed(self, variant: str) -> Facts:
+        """Return the facts of a variant, whose name and label say which it is."""
+        suffix = re.sub(r"[^a-z0-9]+", "_", variant.lower()).strip("_")
+        if not suffix:
+            return self
+        return replace(self, name=f"{self.name}_{suffix}", label=f"{self.label}, {variant}")
+
+
+@dataclass(frozen=True)
+class LatentMatch:
+    """How a method's output compares with the codec's own latents z and codes of the reference.
+
+    `error` is the squared difference from z, summed; `energy` that of z from its mean over time;
+    `right` of `codes` codes after x1 are the codec's own, for methods that predict codes.
+    """
+
+    error: float
+    energy: float
+    right: int | None = None
+    codes: int | None = None
+
+
+@dataclass(frozen=True)
+class Made:
+    """What was measured while an estimate was made; `latent` is None if no latents were."""
+
+    synthesis_seconds: float
+    audio_seconds: float
+    latent: LatentMatch | None
+
 
 @dataclass(frozen=True)
 class Utterance:
-    """One pair to score: equally long arrays at the metric's rate; transcript None if unknown.
+    """One pair to score, at the metric's rate.
 
-    `reference_key` identifies the reference's content, for caches of reference-side work.
+    `prepared` is what the metric's `prepare` made of `reference`. `transcript`, `language` (an
+    ISO 639-1 code) and `made` are None if unknown.
     """
 
     id: str
     reference: Samples
     estimate: Samples
-    transcript: str | None
-    reference_key: Hashable
+    prepared: Prepared = field(default_factory=dict)
+    transcript: str | None = None
+    language: str | None = None
+    made: Made | None = None
 
 
 @dataclass(frozen=True)
 class Score:
-    """One value; WER and CER add their counts (value = errors / words), WER also the hypothesis."""
+    """One value; WER and CER add their counts (value = errors / words) and the hypothesis."""
 
     value: float
     errors: int | None = None
@@ -79,22 +131,65 @@ class Score:
     text: str | None = None
 
 
-class Metric(ABC):
-    """A metric: declared facts, an optional `load` of models, and `score`.
+Result: TypeAlias = Score | MetricError | NotApplicable
 
-    Modules import light (NumPy only); packages and models are brought in by `load`, once per
-    worker, so that a plan can read every metric's facts in milliseconds.
+
+class Metric(ABC):
+    """A metric: declared facts, parameters, an optional `load` of models, and `score`.
+
+    Modules import light (NumPy and pydantic only); packages and models are brought in by `load`,
+    once per worker, so that a plan can read every metric's facts in milliseconds.
+
+    `model` names what `load` brings into memory: a worker holds one model at a time, and metrics
+    of the same model are scored together. Metrics without one stay loaded.
+    `batch_size` is how many utterances `score_batch` is given at most. `optional` says that weights
+    are not installed with the project.
     """
 
-    facts: ClassVar[Facts]
+    class Params(BaseModel):
+        """A metric's parameters: none, unless it declares some."""
+
+        model_config = ConfigDict(extra="forbid", frozen=True, strict=True)
+
+    facts: Facts
     packages: ClassVar[tuple[str, ...]] = ()
+    model: ClassVar[str | None] = None
+    batch_size: ClassVar[int] = 1
+    optional: ClassVar[bool] = False
+
+    def __init__(self, params: Params | None = None, variant: str = "") -> None:
+        """Take checked parameters (default: the metric's own); load nothing yet."""
+        self.params = self.Params() if params is None else params
+        self.facts = self.described().renamed(variant)
+
+    def described(self) -> Facts:
+        """Return the facts under these parameters; whatever changes values is in `version`."""
+        return self.facts
 
     def load(self) -> None:  # noqa: B027 - most metrics have nothing to load
         """Import packages and load models; raises MetricUnavailable if something is absent."""
 
+    def prepare(self, reference: Samples) -> Prepared:
+        """Return the work on the reference (T,) that every estimate shares, as arrays.
+
+        Raises:
+            MetricError: the reference cannot be scored against.
+        """
+        return {}
+
     @abstractmethod
     def score(self, utterance: Utterance) -> Score:
         """Score one utterance. Raises MetricError or NotApplicable, never returns a stand-in."""
+
+    def score_batch(self, utterances: Sequence[Utterance]) -> list[Result]:
+        """Score up to `batch_size` utterances; what raises for one is returned in its place."""
+        return [self._result(utterance) for utterance in utterances]
+
+    def _result(self, utterance: Utterance) -> Result:
+        try:
+            return self.score(utterance)
+        except (MetricError, NotApplicable) as reason:
+            return reason
 
 
 def check_pair(utterance: Utterance, facts: Facts, min_seconds: float = 0.0) -> None:

@@ -2,20 +2,26 @@
 
 from __future__ import annotations
 
-from collections.abc import Hashable
+import numpy as np
 
-from metrics.base import Facts, Metric, NotApplicable, Score, Utterance, check_pair
-from metrics.cache import LRU
-from metrics.recogniser import MIN_SECONDS, PINS, SAMPLE_RATE, VERSION, recogniser
+from metrics.base import (
+    Facts,
+    NotApplicable,
+    Prepared,
+    Samples,
+    Utterance,
+    check_audio,
+    check_pair,
+)
+from metrics.recogniser import MIN_SECONDS, SAMPLE_RATE
+from metrics.recogniser.metric import SOURCE, TextErrors, version_of
 
-_REFERENCES = 4096
 
-
-class DWer(Metric):
+class DWer(TextErrors):
     """dWER as a fraction; 0 when both sides read alike, whatever the recogniser got wrong.
 
     For audio without transcripts. The system's value is the sum of errors over the sum of words
-    read in the references. English only: elsewhere the readings mean nothing.
+    read in the references. In another language than the recogniser's the readings mean nothing.
     """
 
     facts = Facts(
@@ -25,35 +31,24 @@ class DWer(Metric):
         unit="errors per word",
         higher_is_better=False,
         sample_rate=SAMPLE_RATE,
-        version=VERSION,
-        source="Radford et al., Whisper, arXiv 2212.04356 (recogniser and normaliser, appendix C)",
+        version=version_of(TextErrors.Params()),
+        source=SOURCE,
         description=(
-            "Word errors of what Whisper tiny.en reads in the estimate, against what it reads in "
-            "the reference. English only; needs no transcript."
+            "Word errors of what a recogniser reads in the estimate, against what it reads in the "
+            "reference. Needs no transcript."
         ),
         lower_bound=0.0,
         aggregator="ratio",
     )
-    packages = tuple(PINS)
 
-    def load(self) -> None:
-        """Load the recogniser; raises MetricUnavailable if something is absent."""
-        self._recogniser = recogniser()
-        self._references: LRU[Hashable, str] = LRU(_REFERENCES)
+    def prepare(self, reference: Samples) -> Prepared:
+        """Read the reference (T,) at 16 kHz."""
+        check_audio(reference, "reference", SAMPLE_RATE, MIN_SECONDS)
+        return {"text": np.array(self._recogniser.read(reference))}
 
-    def score(self, utterance: Utterance) -> Score:
-        """Score shapes (T,) and (T,) at 16 kHz; `text` is what was read in the estimate.
-
-        Raises:
-            MetricError: bad audio.
-            NotApplicable: the recogniser reads no word in the reference.
-        """
+    def _expected(self, utterance: Utterance) -> str:
         check_pair(utterance, self.facts, MIN_SECONDS)
-        expected = self._references.get(
-            utterance.reference_key, lambda: self._recogniser.read(utterance.reference)
-        )
-        text = self._recogniser.read(utterance.estimate)
-        errors, words = self._recogniser.compare(expected, text)
-        if words == 0:
+        expected = str(utterance.prepared["text"])
+        if not self._text.normal(expected):
             raise NotApplicable("the recogniser reads no words in the reference")
-        return Score(errors / words, errors, words, text)
+        return expected

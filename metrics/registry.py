@@ -9,9 +9,12 @@ import difflib
 import importlib
 import inspect
 import pkgutil
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from importlib.metadata import entry_points
 from types import ModuleType
+from typing import Any
+
+from pydantic import ValidationError
 
 import metrics
 from metrics.base import Metric, MetricError
@@ -45,6 +48,24 @@ def get(name: str) -> type[Metric]:
         return found[name]
     near = difflib.get_close_matches(name, found, n=1, cutoff=0.0)
     raise MetricError(f"no metric {name!r}; did you mean {near[0]!r}? (all: {', '.join(found)})")
+
+
+def make(name: str, params: Mapping[str, Any], variant: str = "") -> Metric:
+    """Return the metric called `name` under its parameters, nothing loaded.
+
+    Raises:
+        MetricError: there is none, or a parameter is wrong; says which.
+    """
+    kind = get(name)
+    try:
+        return kind(kind.Params.model_validate(dict(params)), variant)
+    except ValidationError as error:
+        first = error.errors()[0]
+        place = ".".join(str(part) for part in first["loc"]) or "params"
+        valid = ", ".join(kind.Params.model_fields) or "none"
+        raise MetricError(
+            f"metric {name!r}, parameter {place!r}: {first['msg']} (its parameters: {valid})"
+        ) from error
 
 
 def _own() -> Iterator[type[Metric]]:

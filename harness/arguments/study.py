@@ -6,7 +6,7 @@ from harness.arguments.base import Parsers, add, add_group
 
 
 def add_study_commands(groups: Parsers) -> None:
-    """Add study codebooks, findings."""
+    """Add study codebooks, domains, findings, sensitivity."""
     study = add_group(groups, "study", "questions that take several runs")
     codebooks = add(
         study,
@@ -21,6 +21,20 @@ def add_study_commands(groups: Parsers) -> None:
     codebooks.add_argument("--store", help="store folder (default: the configuration's)")
     codebooks.add_argument("--site", help="site folder (default: the configuration's)")
     codebooks.add_argument("--address", help="address of a Ray cluster (default: start Ray here)")
+    domains = add(
+        study,
+        "domains",
+        "study:domains",
+        "evaluate trained systems on other voices, languages, read and telephone speech",
+        "resynth study domains --root data --store runs/quick",
+    )
+    domains.add_argument(
+        "config", nargs="?", default="domains", help="a YAML file (default: the one that ships)"
+    )
+    domains.add_argument("--root", help="folder of the corpora (default: the configuration's)")
+    domains.add_argument("--store", help="store folder (default: the configuration's)")
+    domains.add_argument("--site", help="site folder (default: the configuration's)")
+    domains.add_argument("--address", help="address of a Ray cluster (default: start Ray here)")
     findings = add(
         study,
         "findings",
@@ -38,3 +52,16 @@ def add_study_commands(groups: Parsers) -> None:
     )
     findings.add_argument("--out", help="write Markdown to this file")
     findings.add_argument("--json", action="store_true", help="print JSON")
+    sensitivity = add(
+        study,
+        "sensitivity",
+        "study:sensitivity",
+        "put known artefacts into references at graded levels: which metric sees what",
+        "resynth study sensitivity --store runs/sensitivity",
+    )
+    sensitivity.add_argument(
+        "config", nargs="?", default="sensitivity", help="a YAML file (default: the one that ships)"
+    )
+    sensitivity.add_argument("--store", help="store folder (default: the configuration's)")
+    sensitivity.add_argument("--site", help="site folder (default: the configuration's)")
+    sensitivity.add_argument("--address", help="address of a Ray cluster (default: start Ray here)")

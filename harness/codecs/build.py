@@ -90,7 +90,7 @@ def build_codec(config: CodecBuild, out: Path) -> None:
             [f"{source.name} ({audio_digest(rows)})" for source, rows in loaded]
         ),
         "trained_audio": json.dumps(
-            [(row.id, row.sha256[:16]) for _, rows in loaded for row in rows]
+            [(row.id, row.stored[:16]) for _, rows in loaded for row in rows]
         ),
         "training": config.training.model_dump_json(),
         "curve": json.dumps(log.curve),

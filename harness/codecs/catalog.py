@@ -115,7 +115,7 @@ def check_test_audio(config: CodecConfig, rows: Iterable[Utterance]) -> None:
     """
     trained = family_of(config).trained_audio(config) | quantizer_audio(config)
     for row in rows:
-        if row.sha256[:16] in trained:
+        if row.stored[:16] in trained:
             raise UserError(
                 f"codec '{config.name}' was trained on test utterance '{row.id}'; choose another "
                 "codec or another test split"

@@ -6,7 +6,7 @@ from typing import Any
 
 import torch
 
-from harness.codecs.stand_in import without_torchaudio
+from metrics.stand_in import without_torchaudio
 
 without_torchaudio()
 

@@ -12,9 +12,9 @@ from safetensors import SafetensorError
 from safetensors.torch import load_file
 
 from harness.codecs.hub import WEIGHTS, read_settings
-from harness.codecs.stand_in import without_torchaudio
 from harness.codecs.weights import first_line
 from harness.errors import UserError
+from metrics.stand_in import without_torchaudio
 
 without_torchaudio()
 

@@ -166,7 +166,11 @@ def show_metrics(options: Namespace) -> int:
         found = registry.get(options.name)
     except MetricError as error:
         raise UserError(str(error)) from error
-    show_facts(options, found.facts.as_dict())
+    params = found.Params.model_json_schema().get("properties", {})
+    shown = {name: about.get("default") for name, about in params.items()}
+    packages = ", ".join(found.packages) or "none"
+    about = {"needs": ", ".join(found.facts.needs), "packages": packages, "parameters": shown}
+    show_facts(options, found.facts.as_dict() | about)
     return 0
 
 

@@ -92,8 +92,9 @@ def metrics() -> Iterator[Finding]:
             metric().load()
             yield Finding(f"metric {name}", "ok", metric.facts.version, "")
         except MetricUnavailable as error:
+            state = "optional" if metric.optional else "missing"
             yield Finding(
-                f"metric {name}", "missing", str(error), f"no {metric.facts.label} on the board"
+                f"metric {name}", state, str(error), f"no {metric.facts.label} on the board"
             )
 
 

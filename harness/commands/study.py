@@ -1,4 +1,4 @@
-"""`resynth study codebooks` and `study findings`."""
+"""`resynth study codebooks`, `study domains`, `study findings` and `study sensitivity`."""
 
 from __future__ import annotations
 
@@ -10,7 +10,11 @@ from harness.commands.output import print_json
 from harness.commands.running import find_config
 from harness.errors import UserError
 from harness.studies.codebooks import load_study, run_study
+from harness.studies.domain_runs import run_study as run_domains
+from harness.studies.domains import load_study as load_domains
 from harness.studies.findings import study_findings
+from harness.studies.sensitivity import load_sensitivity
+from harness.studies.sensitivity import run_study as run_sensitivity
 
 
 def codebooks(options: Namespace) -> int:
@@ -19,6 +23,16 @@ def codebooks(options: Namespace) -> int:
     store, site = Path(options.store or config.store), Path(options.site or config.site)
     run_study(config, study, store, site, options.address, say)
     print(f"{config.name}: open {site / 'codebooks.html'}")
+    return 0
+
+
+def domains(options: Namespace) -> int:
+    """Evaluate trained systems on every kind of speech at hand; what is done already is kept."""
+    found = load_domains(find_config(options.config), Path(options.root) if options.root else None)
+    store = Path(options.store or found.config.store)
+    site = Path(options.site or found.config.site)
+    run_domains(found, store, site, options.address, say)
+    print(f"{found.config.name}: open {site / 'domains.html'}")
     return 0
 
 
@@ -33,6 +47,15 @@ def findings(options: Namespace) -> int:
     elif not options.out:
         print(found.markdown())
     return 1 if found.unfinished else 0
+
+
+def sensitivity(options: Namespace) -> int:
+    """Run the sensitivity study; what is done already is kept."""
+    config, study = load_sensitivity(find_config(options.config))
+    store, site = Path(options.store or config.store), Path(options.site or config.site)
+    run_sensitivity(config, study, store, site, options.address, say)
+    print(f"{config.name}: open {site / 'sensitivity.html'}")
+    return 0
 
 
 def write(path: Path, text: str) -> None:

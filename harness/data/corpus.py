@@ -7,13 +7,17 @@ from abc import ABC, abstractmethod
 from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import TYPE_CHECKING
 
 from harness.errors import UserError, nearest
+
+if TYPE_CHECKING:
+    from harness.audio import Samples
 
 
 @dataclass(frozen=True)
 class Utterance:
-    """One manifest row. `sha256` is of the stored bytes; `speaker` is the cluster for CIs.
+    """One manifest row. `sha256` names the audio; `speaker` is the cluster for CIs.
 
     `start` and `stop` (seconds) and `channel` locate a segment of a longer recording, else None/0.
     """
@@ -36,6 +40,14 @@ class Utterance:
         """The hash that decides every subset: stable, and independent of the corpus' order."""
         return hashlib.sha256(f"resynth:{self.id}".encode()).hexdigest()
 
+    @property
+    def stored(self) -> str:
+        """The hash of the stored bytes: equal for whatever is made of the same recording.
+
+        It is `sha256`, but for corpora whose audio is made of another's (`data.telephone`).
+        """
+        return self.sha256
+
 
 class Corpus(ABC):
     """A set of utterances in named splits. Loaders subclass this, one file each."""
@@ -51,6 +63,14 @@ class Corpus(ABC):
     @abstractmethod
     def read_bytes(self, utterance: Utterance) -> bytes:
         """Return the stored audio file's bytes. Raises UserError if it is missing."""
+
+    def decode(self, utterance: Utterance, data: bytes) -> Samples:
+        """Turn stored bytes into mono float32 (T,). Raises UserError as `read_audio` does."""
+        from harness.audio import read_audio
+
+        name = f"corpus '{self.name}', utterance '{utterance.id}' ({utterance.path})"
+        samples, _ = read_audio(data, name, self.sample_rate)
+        return samples
 
     def split(self, *names: str) -> list[Utterance]:
         """Return the utterances of the named splits, ordered by id.

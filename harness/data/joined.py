@@ -9,13 +9,18 @@ from typing import Any
 
 from pydantic import BaseModel, ConfigDict
 
+from harness.audio import Samples
 from harness.data.corpus import Corpus, Utterance, check_unique
 from harness.data.registry import open_corpus
 from harness.errors import UserError, nearest
 
 
 class Part(BaseModel):
-    """A corpus as `open_corpus` takes it. `name` is what its splits are prefixed with."""
+    """A corpus as `open_corpus` takes it. `name` is what its splits are prefixed with.
+
+    One part may be `plain`: its ids and splits have no prefix, so it trains the same trials as
+    alone.
+    """
 
     model_config = ConfigDict(extra="forbid", frozen=True)
 
@@ -23,6 +28,7 @@ class Part(BaseModel):
     name: str = ""
     root: str | None = None
     options: dict[str, Any] = {}
+    plain: bool = False
 
     @property
     def prefix(self) -> str:
@@ -33,7 +39,8 @@ class Part(BaseModel):
 class JoinedCorpus(Corpus):
     """The utterances of all `parts`: ids, splits, speakers and voices are prefixed by PART/.
 
-    So "librispeech/test-other" is a split, and a speaker's name means nothing beyond its part.
+    So "librispeech/test-other" is a split, and a speaker's name means nothing beyond its part. A
+    plain part is the corpus that the others are added to: its names stay, and it names the whole.
     Roots of the parts are relative to `root` where one is given.
     Raises UserError for parts that share a name or differ in sample rate, and as `open_corpus`.
     """
@@ -41,14 +48,17 @@ class JoinedCorpus(Corpus):
     def __init__(self, root: Path | None = None, *, parts: list[Part]) -> None:
         check_names(parts)
         self._parts = {part.prefix: open_part(part, root) for part in parts}
-        self.name = "+".join(self._parts)
+        self._plain = next((self._parts[part.prefix] for part in parts if part.plain), None)
+        self.name = self._plain.name if self._plain else "+".join(self._parts)
         self.sample_rate = common_rate(self._parts)
         self.licence = "; ".join(f"{name}: {part.licence}" for name, part in self._parts.items())
 
     def utterances(self) -> Sequence[Utterance]:
         """Return every utterance of every part."""
         return [
-            prefixed(name, row) for name, part in self._parts.items() for row in part.utterances()
+            row
+            for name, part in self._parts.items()
+            for row in self._named(name, part.utterances())
         ]
 
     def split(self, *names: str) -> list[Utterance]:
@@ -58,26 +68,54 @@ class JoinedCorpus(Corpus):
         """
         rows: list[Utterance] = []
         for name in dict.fromkeys(names):
-            part, _, split = name.partition("/")
-            rows += [prefixed(part, row) for row in self._part(part).split(split)]
+            part, inner = self._home(name)
+            rows += self._named(part, self._parts[part].split(inner))
         check_unique(rows, self.name)
         return sorted(rows, key=lambda row: row.id)
 
     def read_bytes(self, utterance: Utterance) -> bytes:
         """Return the stored bytes from the part the utterance is of."""
-        return self._part(utterance.id.partition("/")[0]).read_bytes(utterance)
+        part, own = self._own(utterance)
+        return part.read_bytes(own)
 
-    def _part(self, name: str) -> Corpus:
-        if name not in self._parts:
-            raise UserError(
-                f"corpus '{self.name}': no part '{name}' (write PART/SPLIT)"
-                f"{nearest(name, self._parts)}"
-            )
-        return self._parts[name]
+    def decode(self, utterance: Utterance, data: bytes) -> Samples:
+        """Decode as the part the utterance is of does."""
+        part, own = self._own(utterance)
+        return part.decode(own, data)
+
+    def _home(self, name: str) -> tuple[str, str]:
+        """Return the part that an id or a split's name is of, and the name within it."""
+        part, _, inner = name.partition("/")
+        if part in self._parts and self._parts[part] is not self._plain:
+            return part, inner
+        for key, corpus in self._parts.items():
+            if corpus is self._plain:
+                return key, name
+        raise UserError(
+            f"corpus '{self.name}': no part '{part}' (write PART/SPLIT){nearest(part, self._parts)}"
+        )
+
+    def _own(self, utterance: Utterance) -> tuple[Corpus, Utterance]:
+        """Return an utterance's part, and the row as that part gave it."""
+        name, _ = self._home(utterance.id)
+        part = self._parts[name]
+        return part, utterance if part is self._plain else unprefixed(name, utterance)
+
+    def _named(self, part: str, rows: Sequence[Utterance]) -> list[Utterance]:
+        """Return a part's rows under their names in the whole."""
+        if self._parts[part] is not self._plain:
+            return [prefixed(part, row) for row in rows]
+        for row in rows:
+            if self._home(row.id)[0] != part or self._home(row.split)[0] != part:
+                raise UserError(
+                    f"corpus '{self.name}': utterance '{row.id}' (split '{row.split}') of the "
+                    "plain part looks like another part's; give that part another `name`"
+                )
+        return list(rows)
 
 
 def check_names(parts: Sequence[Part]) -> None:
-    """Raise UserError for no part, and for names that repeat or hold a slash."""
+    """Raise UserError for no part, names that repeat or hold a slash, and several plain parts."""
     if not parts:
         raise UserError("corpus 'joined': option 'parts' is empty; list at least one corpus")
     seen: set[str] = set()
@@ -91,6 +129,11 @@ def check_names(parts: Sequence[Part]) -> None:
                 f"corpus 'joined': part '{part.prefix}': a name holds no '/'; choose another"
             )
         seen.add(part.prefix)
+    plain = [part.prefix for part in parts if part.plain]
+    if len(plain) > 1:
+        raise UserError(
+            f"corpus 'joined': parts '{plain[0]}' and '{plain[1]}' are both plain; only one can be"
+        )
 
 
 def open_part(part: Part, root: Path | None) -> Corpus:
@@ -118,4 +161,16 @@ def prefixed(part: str, row: Utterance) -> Utterance:
         split=f"{part}/{row.split}",
         speaker=f"{part}/{row.speaker}",
         voice=f"{part}/{row.voice}",
+    )
+
+
+def unprefixed(part: str, row: Utterance) -> Utterance:
+    """Return the row as its part gave it: `prefixed`, undone."""
+    start = len(part) + 1
+    return replace(
+        row,
+        id=row.id[start:],
+        split=row.split[start:],
+        speaker=row.speaker[start:],
+        voice=row.voice[start:],
     )

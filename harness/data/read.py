@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import hashlib
 
-from harness.audio import Samples, read_audio
+from harness.audio import Samples
 from harness.data.corpus import Corpus, Utterance
 from harness.errors import UserError
 
@@ -12,19 +12,17 @@ from harness.errors import UserError
 def check_digest(corpus: Corpus, utterance: Utterance, data: bytes) -> None:
     """Raise UserError if the stored bytes are not those that the manifest was made from."""
     digest = hashlib.sha256(data).hexdigest()
-    if digest != utterance.sha256:
+    if digest != utterance.stored:
         raise UserError(
             f"corpus '{corpus.name}', utterance '{utterance.id}': {utterance.path} changed since "
-            f"the manifest was made (sha256 {digest[:12]}..., not {utterance.sha256[:12]}...); "
+            f"the manifest was made (sha256 {digest[:12]}..., not {utterance.stored[:12]}...); "
             "restore the file or remake the manifest"
         )
 
 
 def decode(corpus: Corpus, utterance: Utterance, data: bytes) -> Samples:
-    """Decode stored bytes to mono float32 (T,). Raises UserError as `read_audio` does."""
-    name = f"corpus '{corpus.name}', utterance '{utterance.id}' ({utterance.path})"
-    samples, _ = read_audio(data, name, corpus.sample_rate)
-    return samples
+    """Decode stored bytes to mono float32 (T,). Raises UserError as `Corpus.decode` does."""
+    return corpus.decode(utterance, data)
 
 
 def read_utterance(corpus: Corpus, utterance: Utterance, verify: bool = True) -> Samples:

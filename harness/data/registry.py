@@ -20,15 +20,16 @@ KINDS = {
     "conversations": "harness.data.conversations:ConversationsCorpus",
     "manifest": "harness.data.listed:ManifestCorpus",
     "joined": "harness.data.joined:JoinedCorpus",
+    "telephone": "harness.data.telephone:TelephoneCorpus",
 }
-ROOTLESS = {"embedded", "joined"}  # kinds that need no root
+ROOTLESS = {"embedded", "joined", "telephone"}  # kinds that need no root
 
 
 def open_corpus(kind: str, root: str | None = None, **options: object) -> Corpus:
     """Open a corpus. `options` are the keyword arguments of its class, checked by type.
 
     `root` is the corpus' folder (for "manifest", the manifest file), not needed for "embedded" and
-    "joined".
+    "joined"; for "telephone" it is that of the corpus it is made of.
     Raises UserError: unknown kind or option (with the nearest), missing root or option, wrong type.
     """
     if kind not in KINDS:

@@ -2,6 +2,7 @@ from pathlib import Path
 
 import pytest
 import torch
+from faulty_metrics import plug_in
 from latent_helpers import Make, plan_small, silent
 
 from harness.codecs.base import Codec
@@ -44,3 +45,9 @@ def make(codec: Codec, corpus: EmbeddedCorpus, rows: list[Utterance]) -> Make:
         return Latents(store, cache, codec, corpus)
 
     return encode
+
+
+@pytest.fixture
+def faulty(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Plug in the metrics of `faulty_metrics`."""
+    plug_in(tmp_path / "plugin", monkeypatch)

@@ -1,5 +1,6 @@
 """The whole path of a small plan in one process: references, latents, trial, evaluation, scores."""
 
+import dataclasses
 from pathlib import Path
 
 import numpy as np
@@ -12,12 +13,12 @@ from harness.config import Config, load_config
 from harness.errors import UserError, WorkFailed
 from harness.latents.remote import Remote
 from harness.latents.shard import verify
+from harness.planner import make_plan
 from harness.run import raise_failures
 from harness.state import list_jobs, missing_scorings, read_state
 from harness.store import Store
 from harness.worker import Worker
-from metrics import registry
-from metrics.base import Metric, MetricUnavailable, Score, Utterance
+from metrics.estoi import Estoi
 
 ROOT = Path(__file__).resolve().parents[2]
 
@@ -190,25 +191,16 @@ def test_reference_audio_is_lossless(done: Worker) -> None:
     assert np.array_equal(stored, original)
 
 
-class Absent(Metric):
-    def load(self) -> None:
-        raise MetricUnavailable("model file x is absent; pip install x")
-
-    def score(self, utterance: Utterance) -> Score:
-        raise AssertionError("never loaded, so never called")
-
-
-def test_a_missing_metric_model_is_said_and_nothing_is_scored(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    worker = Worker(tiny_config(), tmp_path, threads=1)
-    monkeypatch.setattr(registry, "get", lambda name: Absent)
+@pytest.mark.usefixtures("faulty")
+def test_a_missing_metric_model_is_said_and_nothing_is_scored(tmp_path: Path) -> None:
+    config = tiny_config().model_dump() | {"metrics": [{"name": "absent"}]}
+    worker = Worker(Config.model_validate(config), tmp_path, threads=1)
     outcome = worker.do("preflight", "metrics")
     jobs = list_jobs(worker.plan, read_state(worker.plan, None))
     scores = [job for job in jobs if job.kind == "scores"]
     assert scores
     assert all(("preflight", "metrics") in job.needs for job in scores)
-    with pytest.raises(UserError, match="model file x is absent"):
+    with pytest.raises(UserError, match="model x is absent"):
         raise_failures(worker.plan, Store(tmp_path), jobs, {("preflight", "metrics"): outcome})
 
 
@@ -222,3 +214,46 @@ def test_missing_scores_are_exit_code_1_and_say_how_many(done: Worker) -> None:
             raise_failures(done.plan, done.store, [], {})
     finally:
         path.write_text(good)
+
+
+def test_rows_that_were_scored_are_kept_and_the_missing_one_is_tried_again(done: Worker) -> None:
+    scoring = next(s for s in done.plan.scorings if s.metric == "estoi")
+    folder = done.store.folder("scores", scoring.id)
+    table = pd.read_parquet(folder / "table.parquet")
+    kept, lost = table["utterance"]
+    marked = table.assign(value=[0.123, None], status=["scored", "missing"])
+    marked.to_parquet(folder / "table.parquet", index=False)
+    record = (folder / "record.json").read_text().replace('"missing": 0', '"missing": 1')
+    (folder / "record.json").write_text(record)
+    assert done.do("scores", scoring.evaluation).error is None
+    again = pd.read_parquet(folder / "table.parquet").set_index("utterance")
+    assert again["value"][kept] == 0.123  # marked above: it was not scored again
+    assert again["value"][lost] == table.set_index("utterance")["value"][lost]
+    assert done.store.score(scoring.id).missing == 0
+    table.to_parquet(folder / "table.parquet", index=False)
+
+
+def test_another_version_of_a_metric_scores_stored_audio_anew_and_does_nothing_else(
+    done: Worker, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    plan = make_plan(done.config)
+    facts = dataclasses.replace(Estoi.facts, version="another")
+    monkeypatch.setattr(Estoi, "facts", facts)
+    changed = make_plan(done.config)
+    assert {t.id for t in changed.trials} == {t.id for t in plan.trials}
+    jobs = list_jobs(changed, read_state(changed, done.store))
+    assert {job.kind for job in jobs} == {"preflight", "scores"}
+    todo = missing_scorings(changed, read_state(changed, done.store))
+    assert {s.metric for scorings in todo.values() for s in scorings} == {"estoi"}
+
+
+def test_latents_and_cost_are_scored_beside_the_audio(done: Worker) -> None:
+    bridge = next(e for e in done.plan.evaluations if e.method.name == "bridge")
+    copy = next(e for e in done.plan.evaluations if e.method.name == "copy")
+    records = [done.store.evaluation(e.id).utterances for e in (bridge, copy)]
+    assert all(row.latent and row.latent.error > 0 for row in records[0])
+    assert all(row.latent is None for row in records[1])
+    z = next(e for e in done.plan.evaluations if e.method.name == "prequantized")
+    assert all(
+        row.latent and row.latent.error == 0 for row in done.store.evaluation(z.id).utterances
+    )

@@ -30,7 +30,7 @@ STEPS = {
     "bridge": 1200,
     "bridge_distilled": 1200,
     "hybrid": 900,
-    "requantized": 1200,
+    "requantized": 2400,
     "coarse_to_fine": 900,
     "retrieval": 1200,
 }
@@ -42,7 +42,7 @@ SAMPLED = {
     name: {"temperature": 1.0} for name in ("coarse_to_fine", "parallel_tokens", "masked_tokens")
 }
 # A distribution takes longer to learn than a mean does.
-HELD_OUT_STEPS = dict.fromkeys(SAMPLED, 700) | {"hybrid": 700}
+HELD_OUT_STEPS = dict.fromkeys(SAMPLED, 700) | {"hybrid": 1400}
 SAMPLES = 8
 
 

@@ -21,6 +21,7 @@ def test_the_metrics_of_the_benchmark_are_found() -> None:
         "pesq",
         "visqol",
         "wer",
+        "cer",
         "dwer",
         "speaker_similarity",
         "dnsmos",
@@ -48,7 +49,7 @@ def test_a_predicted_mos_says_so(metric: type[Metric]) -> None:
 
 
 def test_error_rates_are_ratios_and_fall() -> None:
-    for name in ("wer", "dwer"):
+    for name in ("wer", "cer", "dwer"):
         facts = METRICS[name].facts
         assert facts.aggregator == "ratio" and not facts.higher_is_better
         assert facts.lower_bound == 0 and facts.upper_bound is None

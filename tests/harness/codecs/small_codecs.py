@@ -7,7 +7,7 @@ from typing import Any
 
 import torch
 
-from harness.codecs.official import EncodecModel  # before transformers: see harness.codecs.stand_in
+from harness.codecs.official import EncodecModel  # before transformers: see metrics.stand_in
 
 from transformers import DacConfig, DacModel, MimiConfig, MimiModel  # isort: skip
 

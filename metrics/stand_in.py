@@ -1,7 +1,7 @@
-"""An empty torchaudio, where there is none or it cannot load.
+"""An empty torchaudio for packages that import one and use none of it here.
 
-encodec and transformers import torchaudio for reading and resampling files alone, neither of which
-is used here, and its registry wheel wants CUDA libraries.
+encodec, DistillMOS, SpeechBrain and transformers import it for files and resampling, neither of
+which is used here, and its registry wheel wants CUDA libraries.
 """
 
 from __future__ import annotations
@@ -12,7 +12,7 @@ from importlib.machinery import ModuleSpec
 
 
 def without_torchaudio() -> None:
-    """Import torchaudio, or let an empty module stand in for it."""
+    """Import torchaudio, or let an empty module stand in for it from here on."""
     try:
         import torchaudio  # noqa: F401
     except (ImportError, OSError):

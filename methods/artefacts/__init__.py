@@ -1,0 +1,1 @@
+"""Known artefacts that the anchor `degraded` puts into a reference, at graded levels."""
