@@ -141,7 +141,8 @@ class Metric(ABC):
     once per worker, so that a plan can read every metric's facts in milliseconds.
 
     `model` names what `load` brings into memory: a worker holds one model at a time, and metrics
-    of the same model are scored together. Metrics without one stay loaded.
+    of the same model are scored together. Metrics without one stay loaded. It and `packages` may
+    follow from the parameters.
     `batch_size` is how many utterances `score_batch` is given at most. `optional` says that weights
     are not installed with the project.
     """
@@ -152,8 +153,8 @@ class Metric(ABC):
         model_config = ConfigDict(extra="forbid", frozen=True, strict=True)
 
     facts: Facts
-    packages: ClassVar[tuple[str, ...]] = ()
-    model: ClassVar[str | None] = None
+    packages: tuple[str, ...] = ()
+    model: str | None = None
     batch_size: ClassVar[int] = 1
     optional: ClassVar[bool] = False
 
@@ -180,6 +181,16 @@ class Metric(ABC):
     @abstractmethod
     def score(self, utterance: Utterance) -> Score:
         """Score one utterance. Raises MetricError or NotApplicable, never returns a stand-in."""
+
+    def compare(
+        self, reference: Samples, estimate: Samples, transcript: str | None = None
+    ) -> Score:
+        """Score one pair (T,) at the facts' rate by itself, its reference prepared on the way.
+
+        Raises as `prepare` and `score` do.
+        """
+        prepared = self.prepare(reference)
+        return self.score(Utterance("", reference, estimate, prepared, transcript))
 
     def score_batch(self, utterances: Sequence[Utterance]) -> list[Result]:
         """Score up to `batch_size` utterances; what raises for one is returned in its place."""

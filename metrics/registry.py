@@ -47,7 +47,9 @@ def get(name: str) -> type[Metric]:
     if name in found:
         return found[name]
     near = difflib.get_close_matches(name, found, n=1, cutoff=0.0)
-    raise MetricError(f"no metric {name!r}; did you mean {near[0]!r}? (all: {', '.join(found)})")
+    raise MetricError(
+        f"metric {name!r} does not exist; did you mean {near[0]!r}? `resynth metrics list` has all"
+    )
 
 
 def make(name: str, params: Mapping[str, Any], variant: str = "") -> Metric:

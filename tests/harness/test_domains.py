@@ -105,7 +105,6 @@ def test_only_the_left_out_voice_trains_anew(runs: list[DomainRun], plans: list[
     assert not ids(main_run, "trials") & ids(without, "trials")
     assert VOICE not in {row.voice for row in without.splits.train + without.splits.valid}
     assert set(without.splits.evaluate) == {"test-voices", "valid"}
-    assert main_run.config.store == load_config(CONFIGS / "quick.yaml").store
 
 
 def test_all_domains_are_at_one_rate_with_their_own_reference(plans: list[Plan]) -> None:

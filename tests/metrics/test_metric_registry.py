@@ -91,7 +91,7 @@ def test_a_file_that_does_not_import_is_named(folder: Path) -> None:
 
 
 def test_an_unknown_name_gets_the_nearest() -> None:
-    with pytest.raises(MetricError, match="'pesk'; did you mean 'pesq'"):
+    with pytest.raises(MetricError, match="'pesk' does not exist; did you mean 'pesq'"):
         registry.get("pesk")
 
 

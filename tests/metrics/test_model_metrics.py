@@ -220,7 +220,7 @@ def _given(name: str, weights: Path, sha256: str) -> Metric:
 
 
 def _score(metric: Metric, reference: Samples, estimate: Samples) -> float:
-    return metric.score(Utterance("u", reference, estimate, metric.prepare(reference))).value
+    return metric.compare(reference, estimate).value
 
 
 def _sha256(path: Path, weights: str = WAVLM[2]) -> str:

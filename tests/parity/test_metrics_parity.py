@@ -82,8 +82,7 @@ def _loaded(name: str) -> Metric:
 
 
 def _value(metric: Metric, reference: Samples, estimate: Samples) -> float:
-    prepared = metric.prepare(reference)
-    return metric.score(Utterance("u", reference, estimate, prepared)).value
+    return metric.compare(reference, estimate).value
 
 
 def _pairs(clips: list[Samples]) -> list[tuple[Samples, Samples]]:
