@@ -27,10 +27,11 @@ def score_pairs(
 
     Raises UserError for an unknown metric, or one whose package or model is absent.
     """
-    named = {spec.build().facts.name: spec for spec in specs}
+    planned = [(spec, spec.build().facts) for spec in specs]
+    named = {facts.name: spec for spec, facts in planned}
     keys = {
-        (name, item.utterance): key_of(item, spec)
-        for name, spec in named.items()
+        (facts.name, item.utterance): key_of(item, facts, spec.params)
+        for spec, facts in planned
         for item in paired.items
     }
     found = {place: kept for place, key in keys.items() if (kept := known.get(key)) is not None}

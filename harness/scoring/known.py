@@ -13,11 +13,14 @@ from functools import cache
 from pathlib import Path
 from types import TracebackType
 
+from pydantic import JsonValue
+
 from harness.audio import RESAMPLING_POLICY
 from harness.errors import UserError
 from harness.identity import digest
 from harness.latents import file_sha256
-from harness.scoring.items import Item, Row, Spec
+from harness.scoring.items import Item, Row
+from metrics.base import Facts
 
 TABLE = "CREATE TABLE IF NOT EXISTS rows (key TEXT PRIMARY KEY, row TEXT)"
 
@@ -70,12 +73,11 @@ def content(path: Path) -> str:
     return file_sha256(path)
 
 
-def key_of(item: Item, spec: Spec) -> str:
+def key_of(item: Item, facts: Facts, params: dict[str, JsonValue]) -> str:
     """Return the id of one score: the same whenever and wherever it would be the same."""
-    facts = spec.build().facts
     return digest(
         {
-            "metric": [facts.name, facts.version, facts.sample_rate, spec.params],
+            "metric": [facts.name, facts.version, facts.sample_rate, params],
             "resampling": RESAMPLING_POLICY,
             "audio": [content(item.reference), content(item.estimate), item.rate],
             "read": [item.padding, item.resample],
