@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import os
-import socket
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -53,11 +51,8 @@ class Ranks:
 
 @contextmanager
 def joined(rank: int, count: int, meeting: Path, device: str) -> Iterator[Ranks]:
-    """Join the other ranks of this machine, which meet through a file that does not exist yet."""
+    """Join the other ranks, which meet through a file that does not exist yet."""
     backend = "nccl" if device.startswith("cuda") else "gloo"
-    if backend == "gloo":
-        # Else gloo looks the machine's name up, which need not lead to one of its own addresses.
-        os.environ.setdefault("GLOO_SOCKET_IFNAME", loopback())
     distributed.init_process_group(
         backend, init_method=meeting.as_uri(), rank=rank, world_size=count
     )
@@ -65,8 +60,3 @@ def joined(rank: int, count: int, meeting: Path, device: str) -> Iterator[Ranks]
         yield Ranks(rank, count)
     finally:
         distributed.destroy_process_group()
-
-
-def loopback() -> str:
-    """Return the name of the network interface through which a machine talks to itself."""
-    return next(name for _, name in socket.if_nameindex() if name.startswith("lo"))

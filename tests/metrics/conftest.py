@@ -2,33 +2,18 @@
 
 from __future__ import annotations
 
-from pathlib import Path
-from typing import NamedTuple
-
 import numpy as np
 import pytest
+from real_speech import RATE, Speech, told_speech, voices
 
 from metrics.base import Metric, MetricUnavailable, Samples, Score
 from metrics.registry import get
 
-RATE = 16_000
-LIBRISPEECH = Path(__file__).resolve().parents[2] / "../shared/data/LibriSpeech"
-
-
-class Speech(NamedTuple):
-    """One LibriSpeech utterance: samples (T,) at 16 kHz, and its transcript."""
-
-    samples: Samples
-    transcript: str
-
 
 @pytest.fixture(scope="session")
 def speech() -> list[Speech]:
-    """Every utterance of LibriSpeech test-clean that lies beside the repository."""
-    paths = sorted((LIBRISPEECH / "test-clean").rglob("*.flac"))
-    if not paths:
-        pytest.skip("LibriSpeech test-clean is not beside the repository")
-    return [Speech(_read(path), _transcript(path)) for path in paths]
+    """A few utterances with transcripts."""
+    return told_speech()
 
 
 @pytest.fixture(scope="session")
@@ -40,10 +25,7 @@ def clip(speech: list[Speech]) -> Samples:
 @pytest.fixture(scope="session")
 def stranger() -> Samples:
     """Four seconds of another speaker."""
-    paths = sorted((LIBRISPEECH / "test-other").rglob("*.flac"))
-    if not paths:
-        pytest.skip("LibriSpeech test-other is not beside the repository")
-    return _read(paths[0])[: 4 * RATE]
+    return voices()[0][: 4 * RATE]
 
 
 class Lab:
@@ -86,16 +68,3 @@ class Lab:
 def lab() -> Lab:
     """The session's metrics."""
     return Lab()
-
-
-def _read(path: Path) -> Samples:
-    import soundfile
-
-    samples, rate = soundfile.read(path, dtype="float32")
-    assert rate == RATE
-    return samples
-
-
-def _transcript(path: Path) -> str:
-    lines = next(path.parent.glob("*.trans.txt")).read_text().splitlines()
-    return dict(line.split(" ", 1) for line in lines)[path.stem]

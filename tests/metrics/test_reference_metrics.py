@@ -91,10 +91,10 @@ def test_the_lag_is_found_and_undone(ahead: int, clip: Samples) -> None:
     assert np.array_equal(moved[same], reference[same])
 
 
-def test_silence_and_a_lag_beyond_half_are_left_where_they_are(clip: Samples) -> None:
+def test_silence_and_a_lag_beyond_half_are_left_where_they_are() -> None:
     import scipy.fft
 
-    reference = clip[None, 16_000:32_000].astype(np.float64)
+    reference = np.random.default_rng(0).normal(0, 0.1, (1, 16_000))
     far = np.concatenate([reference[:, 9_000:], np.zeros((1, 9_000))], axis=1)
     for estimate in (np.zeros_like(reference), far):
         assert visqol_alignment.lags(scipy.fft, reference, estimate)[0] == 0

@@ -6,6 +6,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from real_speech import told_speech
 
 from metrics.base import Metric, Samples, Utterance
 from metrics.registry import get
@@ -17,12 +18,7 @@ RATE = 16_000
 @pytest.fixture(scope="module")
 def clips() -> list[Samples]:
     """Speech (T,) at 16 kHz, at most 4 s each."""
-    soundfile = pytest.importorskip("soundfile")
-    folder = SHARED / "data/LibriSpeech/test-clean"
-    paths = sorted(folder.rglob("*.flac"))
-    if not paths:
-        pytest.skip("LibriSpeech test-clean is not beside the repository")
-    return [soundfile.read(path, dtype="float32")[0][: 4 * RATE] for path in paths]
+    return [speech.samples[: 4 * RATE] for speech in told_speech()]
 
 
 @pytest.mark.slow
@@ -35,6 +31,16 @@ def test_dnsmos_is_the_package(clips: list[Samples]) -> None:
         clip = np.concatenate(clips)[: seconds * RATE]
         direct = dnsmos.run(clip, RATE)["ovrl_mos"]
         assert _value(metric, clip, clip) == pytest.approx(direct, abs=1e-4)
+
+
+def test_si_snr_is_torchmetrics(clips: list[Samples]) -> None:
+    import torch
+    from torchmetrics.functional.audio import scale_invariant_signal_noise_ratio as si_snr
+
+    metric = _loaded("si_snr")
+    for clip, estimate in _pairs(clips):
+        sides = (torch.from_numpy(side.astype(float)) for side in (estimate, clip))
+        assert _value(metric, clip, estimate) == pytest.approx(float(si_snr(*sides)), abs=1e-6)
 
 
 def test_si_snr_is_the_projection(clips: list[Samples]) -> None:

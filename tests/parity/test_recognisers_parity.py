@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import hashlib
 import json
-import sys
 from pathlib import Path
 
 import numpy as np
@@ -14,8 +13,6 @@ from metrics.base import Samples, Utterance
 from metrics.recogniser import Choice, Recogniser, recogniser
 from metrics.recogniser.ctc import _files
 from metrics.registry import make
-
-sys.path.append(str(Path(__file__).resolve().parents[1] / "bench"))
 
 LIBRISPEECH = Path(__file__).resolve().parents[2] / "../shared/data/LibriSpeech"
 RATE = 16_000

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import replace
-from pathlib import Path
 
 import numpy as np
 import pytest
+from real_speech import SHARED, voices
 
 from metrics.base import Metric, Samples
 from metrics.estoi import Estoi
@@ -19,7 +19,6 @@ from metrics.visqol import Visqol
 from metrics.visqol_core import SpeechVisqol
 from metrics.visqol_lattice import VisqolLattice
 
-SHARED = Path(__file__).resolve().parents[2] / "../shared"
 RATE = 16_000
 # ViSQOL's published conformance values, speech mode: exponential and lattice mapping.
 GOOGLE = {Visqol: 3.3745, VisqolLattice: 3.3129}
@@ -28,11 +27,7 @@ GOOGLE = {Visqol: 3.3745, VisqolLattice: 3.3129}
 @pytest.fixture(scope="module")
 def clips() -> list[Samples]:
     """Speech (T,) at 16 kHz of unseen voices, at most 6 s each, of lengths as they come."""
-    soundfile = pytest.importorskip("soundfile")
-    paths = sorted((SHARED / "data/LibriSpeech/test-other").rglob("*.flac"))[::12][:6]
-    if not paths:
-        pytest.skip("LibriSpeech test-other is not beside the repository")
-    return [soundfile.read(path, dtype="float32")[0][: 6 * RATE] for path in paths]
+    return [samples[: 6 * RATE] for samples in voices()[::12][:6]]
 
 
 def _pairs(clips: list[Samples]) -> Iterator[tuple[Samples, Samples]]:

@@ -4,8 +4,6 @@ from __future__ import annotations
 
 import math
 import shutil
-import subprocess
-import sys
 from collections.abc import Sequence
 from dataclasses import replace
 from functools import partial
@@ -23,7 +21,7 @@ from harness.space import trained_space
 from harness.training.checkpoints import Checkpoints
 from harness.training.loop import Setup, Trained, Training, TrainingDiverged
 from harness.training.losses import frozen_decoder
-from harness.training.ranks import Ranks, loopback
+from harness.training.ranks import Ranks
 from harness.training.together import together
 from methods import catalog
 from methods.base import Audio, Backbone, Batch, Inputs, LatentSpace, Method
@@ -203,29 +201,7 @@ def reopen(folder: Path) -> Latents:
     return Latents(Store.open(folder), cache, load_codec(CodecConfig()), corpus)
 
 
-# Not our code: whether processes of this machine can meet at all.
-MEET = """
-import sys
-from datetime import timedelta
-from torch import distributed
-distributed.init_process_group("gloo", init_method=sys.argv[1], rank=int(sys.argv[2]), world_size=2,
-                               timeout=timedelta(seconds=90))
-"""
-
-
-@pytest.fixture
-def gloo(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setenv("GLOO_SOCKET_IFNAME", loopback())
-    meeting = (tmp_path / "probe").as_uri()
-    command = [sys.executable, "-c", MEET, meeting]
-    pair = [subprocess.Popen([*command, str(rank)], stderr=subprocess.PIPE) for rank in (0, 1)]
-    errors = [process.communicate()[1].decode() for process in pair]
-    if any(process.returncode for process in pair):
-        pytest.skip(f"torch's gloo cannot connect two processes here: {errors[0][-300:]}")
-
-
 @pytest.mark.slow
-@pytest.mark.usefixtures("gloo")
 def test_two_processes_train_what_two_passes_do(make: Make, tmp_path: Path) -> None:
     latents = make(tmp_path)
     alone = train(setup(latents, "bridge", SMALL.model_copy(update={"accumulate": 2})))
