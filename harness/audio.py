@@ -104,12 +104,29 @@ def fit_length(samples: Samples, length: int, padding: int, name: str) -> Sample
     Raises UserError if the estimate is shorter than `length` or longer than the padding explains.
     """
     surplus = len(samples) - length
-    if not 0 <= surplus <= padding:
+    if surplus < 0:
+        raise UserError(
+            f"{name}: has {len(samples)} samples where the reference has {length}; an estimate is "
+            "never filled up"
+        )
+    if surplus > padding:
         raise UserError(
             f"{name}: has {len(samples)} samples where the reference has {length}, more than the "
             f"{padding} samples the codec's padding explains"
         )
     return samples[:length]
+
+
+def fit_resampled(samples: Samples, length: int, rates: tuple[int, int]) -> Samples:
+    """Fit an estimate resampled from one of two rates to the other to its reference's `length`.
+
+    Rounding at the lower rate alone can make it a sample of that rate longer or shorter: so much is
+    cut, or filled with zeros. What differs by more is returned as it is.
+    """
+    slack = -(-rates[1] // rates[0]) + 1
+    if not 0 < abs(len(samples) - length) <= slack:
+        return samples
+    return np.pad(samples, (0, max(0, length - len(samples))))[:length]
 
 
 def write_flac(path: Path, samples: Samples, rate: int) -> int:

@@ -96,6 +96,11 @@ class Entry:
             variant=self.config.variant,
             params=params.model_dump(mode="json"),
             backbone=backbone,
+            places={
+                name: getattr(params, name)
+                for name, field in found.params.model_fields.items()
+                if field.exclude
+            },
         )
 
     def check_layers(self) -> None:

@@ -115,6 +115,7 @@ class Planner:
                 "metric": [name, planned.facts.version, planned.spec.params],
                 "resampling": RESAMPLING_POLICY,
                 "audio": audio_digest(rows),
+                "told": [[row.speaker, row.language] for row in rows],
             }
         )
         return Scoring(identity, evaluation.id, name, tuple(row.id for row in rows))

@@ -10,7 +10,7 @@ import math
 from collections.abc import Sequence
 from typing import Any, Literal
 
-from pydantic import BaseModel, ConfigDict, JsonValue
+from pydantic import BaseModel, ConfigDict, Field, JsonValue
 
 SCHEMA = 2
 SCORE_COLUMNS = [
@@ -106,7 +106,8 @@ class CodecFacts(Part):
 class MethodFacts(Part):
     """A method as shown on the board. `kind` is "anchor" or "method".
 
-    The facts are those of `methods.base.Method`.
+    The facts are those of `methods.base.Method`. `places` are the parameters that a method's Params
+    excludes, as they say where a file lies and not what is in it: part of no id and no record.
     """
 
     name: str
@@ -122,6 +123,7 @@ class MethodFacts(Part):
     teacher: str | None
     params: dict[str, JsonValue]
     backbone: dict[str, JsonValue]
+    places: dict[str, JsonValue] = Field(default={}, exclude=True)
 
     @property
     def ignores_codec(self) -> bool:

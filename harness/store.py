@@ -104,19 +104,23 @@ class Store:
         return {entry.name for entry in os.scandir(folder)} if folder.is_dir() else set()
 
     @contextmanager
-    def commit(self, kind: Kind, identity: str) -> Iterator[Path]:
+    def commit(self, kind: Kind, identity: str, replace: bool = False) -> Iterator[Path]:
         """Yield a staging folder; on success it becomes the finished work under its id.
 
         If the work exists already, or another process commits it in the same moment, the staged
-        copy is discarded: same id, same result. A full disk is a UserError; whatever was staged is
-        removed on any failure.
+        copy is discarded: same id, same result. With `replace` it takes the place of work that was
+        there but not whole, which stays until then. A full disk is a UserError; whatever was staged
+        is removed on any failure.
         """
         staged = self.staging / uuid.uuid4().hex
+        old = staged.with_name(f"{staged.name}.old")
         target = self.folder(kind, identity)
         try:
             staged.mkdir(parents=True)
             yield staged
             target.parent.mkdir(parents=True, exist_ok=True)
+            if replace and target.exists():
+                target.rename(old)
             if not target.exists():
                 staged.rename(target)
         except OSError as error:
@@ -133,6 +137,7 @@ class Store:
             raise
         finally:
             shutil.rmtree(staged, ignore_errors=True)
+            shutil.rmtree(old, ignore_errors=True)
 
     def replace(self, record: RunRecord) -> None:
         """Write or overwrite a run record: the one kind that changes."""

@@ -32,7 +32,7 @@ from methods.base import Backbone, LatentSpace, Method
 def builder(facts: MethodFacts, backbone: Backbone) -> Callable[[LatentSpace], Method]:
     """Return a function that builds a method, untrained, on a latent space."""
     found = catalog.load(catalog.get(facts.name))
-    params = found.Params(**facts.params)
+    params = found.Params(**facts.params, **facts.places)
     return lambda space: found(params, space, backbone)
 
 

@@ -90,6 +90,8 @@ class Worker:
         """Do one job; errors come back as an outcome, so that other jobs go on."""
         torch.set_flush_denormal(True)  # holds for a thread, and this may be another one
         self.progress = (0, 0, None)
+        if kind not in ("preflight", "scores"):
+            self.scorers.close()  # their models would lie in memory while this one works
         try:
             self.jobs[kind](identity)
         except (UserError, MethodError, MetricUnavailable) as error:

@@ -62,7 +62,11 @@ class Method(nn.Module, ABC):
     passes: ClassVar[float] = 3.0
 
     class Params(Params):
-        """No parameters unless a method declares some."""
+        """No parameters unless a method declares some.
+
+        One with `Field(exclude=True)` says where a file lies: no part of an id or a record. Another
+        must say what is in the file, by its hash.
+        """
 
     def __init__(self, params: Params, space: LatentSpace, backbone: Backbone) -> None:
         super().__init__()

@@ -34,7 +34,10 @@ class Degraded(Method):
     conditions_on: ClassVar[tuple[str, ...]] = ("reference",)
 
     class Params(Method.Params):
-        """The artefact and its level; for words, the file of their times and its SHA-256."""
+        """The artefact and its level; for words, the file of their times and its SHA-256.
+
+        What is excluded is where a file lies on this machine: its hash says which file it is.
+        """
 
         artefact: Literal[
             "white_noise",
@@ -51,7 +54,7 @@ class Degraded(Method):
             "word_swap",
         ] = "white_noise"
         level: float | None = None
-        words: str | None = None
+        words: Annotated[str | None, Field(exclude=True)] = None
         words_sha256: Annotated[str, Field(pattern="^[0-9a-f]{64}$")] | None = None
 
     def __init__(self, params: Params, space: LatentSpace, backbone: Backbone) -> None:

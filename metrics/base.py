@@ -131,7 +131,8 @@ class Score:
     text: str | None = None
 
 
-Result: TypeAlias = Score | MetricError | NotApplicable
+Refusal: TypeAlias = MetricError | NotApplicable
+Result: TypeAlias = Score | Refusal
 
 
 class Metric(ABC):
@@ -177,6 +178,21 @@ class Metric(ABC):
             MetricError: the reference cannot be scored against.
         """
         return {}
+
+    def prepare_batch(self, references: Sequence[Samples]) -> list[Prepared | Refusal]:
+        """Prepare up to `batch_size` references; what raises for one is returned in its place."""
+        found: list[Prepared | Refusal] = []
+        for reference in references:
+            try:
+                found.append(self.prepare(reference))
+            except (MetricError, NotApplicable) as reason:
+                found.append(reason)
+        return found
+
+    @property
+    def prepares(self) -> bool:
+        """Whether there is work on the reference to keep."""
+        return type(self).prepare is not Metric.prepare
 
     @abstractmethod
     def score(self, utterance: Utterance) -> Score:

@@ -2,12 +2,16 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 import numpy as np
 
 from metrics.base import (
     Facts,
+    MetricError,
     NotApplicable,
     Prepared,
+    Refusal,
     Samples,
     Utterance,
     check_audio,
@@ -43,8 +47,13 @@ class DWer(TextErrors):
 
     def prepare(self, reference: Samples) -> Prepared:
         """Read the reference (T,) at 16 kHz."""
-        check_audio(reference, "reference", SAMPLE_RATE, MIN_SECONDS)
+        check_reference(reference)
         return {"text": np.array(self._recogniser.read(reference))}
+
+    def prepare_batch(self, references: Sequence[Samples]) -> list[Prepared | Refusal]:
+        """Read up to `batch_size` references together."""
+        self._recogniser.read_batch([r for r in references if is_audible(r)])
+        return super().prepare_batch(references)
 
     def _expected(self, utterance: Utterance) -> str:
         check_pair(utterance, self.facts, MIN_SECONDS)
@@ -52,3 +61,17 @@ class DWer(TextErrors):
         if not self._text.normal(expected):
             raise NotApplicable("the recogniser reads no words in the reference")
         return expected
+
+
+def check_reference(reference: Samples) -> None:
+    """Raise MetricError unless a reference can be read."""
+    check_audio(reference, "reference", SAMPLE_RATE, MIN_SECONDS)
+
+
+def is_audible(reference: Samples) -> bool:
+    """Say whether `check_reference` passes."""
+    try:
+        check_reference(reference)
+    except MetricError:
+        return False
+    return True

@@ -23,7 +23,11 @@ def add_score_command(groups: Parsers) -> None:
         metavar="CSV",
         help="columns utterance, transcript and, if known, speaker and language",
     )
-    score.add_argument("--metrics", help="names separated by commas (default: all installed)")
+    score.add_argument(
+        "--metrics",
+        help="names separated by commas, or a .yaml file with a list `metrics` as in a run "
+        "(default: all that are installed)",
+    )
     score.add_argument("--out", metavar="FILE", help="rows as .csv, .parquet or .json")
     score.add_argument(
         "--padding",
@@ -33,7 +37,7 @@ def add_score_command(groups: Parsers) -> None:
         help="how much longer than its reference an estimate may be (default: 0)",
     )
     score.add_argument(
-        "--resample", action="store_true", help="bring estimates to their reference's rate"
+        "--resample", action="store_true", help="bring estimates to their references' rates"
     )
     score.add_argument("--language", help="of all utterances, e.g. en (a CSV may say otherwise)")
     score.add_argument(

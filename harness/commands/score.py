@@ -8,6 +8,7 @@ from argparse import Namespace
 from pathlib import Path
 
 import pandas as pd
+from pydantic import Field, ValidationError
 from rich.console import Console
 from rich.progress import (
     BarColumn,
@@ -19,7 +20,9 @@ from rich.progress import (
 )
 
 from harness.commands.output import print_json, print_table
+from harness.config import MetricConfig, Strict, explain, read_yaml
 from harness.errors import UserError, WorkFailed
+from harness.planner import plan_metrics
 from harness.scoring.compare import score_pairs
 from harness.scoring.folders import Options, Paired, pair_folders
 from harness.scoring.items import Spec
@@ -52,7 +55,7 @@ def score(options: Namespace) -> int:
         Options(options.padding, options.resample, options.language, options.speaker_folders),
     )
     cache = Path(options.cache) if options.cache else default_cache()
-    processes = options.processes or os.cpu_count() or 1
+    processes = options.processes or len(os.sched_getaffinity(0))
     with (
         Pool(processes, cache / "prepared", options.time_limit) as pool,
         KnownRows(cache / "scores.sqlite") as known,
@@ -71,9 +74,9 @@ def score(options: Namespace) -> int:
 
 
 def chosen_specs(text: str | None) -> list[Spec]:
-    """Return the metrics of --metrics a,b, or all that are installed and look at audio.
+    """Return the metrics of --metrics a,b or FILE, or all that are installed and look at audio.
 
-    Raises UserError for an unknown one.
+    Raises UserError for an unknown one, and two of one name.
     """
     if text is None:
         try:
@@ -82,13 +85,32 @@ def chosen_specs(text: str | None) -> list[Spec]:
             raise UserError(str(error)) from error
         audio = ("reference", "no reference", "transcript")
         return [Spec(n, {}) for n, m in found.items() if m.facts.kind in audio and not m.optional]
+    if Path(text).suffix in (".yaml", ".yml"):
+        return listed_specs(Path(text))
     names = list(dict.fromkeys(name.strip() for name in text.split(",")))
     if not all(names):
         raise UserError(f"--metrics {text}: write it as names separated by commas")
-    specs = [Spec(name, {}) for name in names]
-    for spec in specs:
-        spec.build()
-    return specs
+    return [
+        planned.spec for planned in plan_metrics([MetricConfig(name=n) for n in names]).values()
+    ]
+
+
+def listed_specs(path: Path) -> list[Spec]:
+    """Return the metrics of a file, with their parameters and variants."""
+    try:
+        listed = MetricList.model_validate(read_yaml(path))
+    except ValidationError as error:
+        raise UserError(f"{path}: {explain(error, MetricList)}") from error
+    for metric in listed.metrics:
+        if metric.utterances is not None:
+            raise UserError(f"{path}: metrics: 'utterances' is for runs; remove it")
+    return [planned.spec for planned in plan_metrics(listed.metrics).values()]
+
+
+class MetricList(Strict):
+    """A file of metrics, listed as in a run's configuration."""
+
+    metrics: list[MetricConfig] = Field(min_length=1)
 
 
 def default_cache() -> Path:
@@ -133,8 +155,7 @@ def show(options: Namespace, paired: Paired, summaries: list[Summary]) -> None:
         print_json([summary.as_dict() for summary in summaries])
         return
     print_table(HEADER, [printed(summary) for summary in summaries])
-    over = "speakers" if paired.clustered else "utterances (speakers are not known)"
-    print(f"\n{len(paired.items)} pairs; intervals are over {over}")
+    print(f"\n{len(paired.items)} pairs; intervals are over {paired.clusters}")
     if paired.unused_transcripts:
         print(f"{paired.unused_transcripts} transcripts are of utterances that have no reference")
 

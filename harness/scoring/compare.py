@@ -7,7 +7,7 @@ from collections.abc import Callable, Iterator, Sequence
 import pandas as pd
 
 from harness.errors import UserError
-from harness.scoring.engine import frame_of, score
+from harness.scoring.engine import Scores, frame_of, score
 from harness.scoring.folders import Paired
 from harness.scoring.items import Row, Spec, row
 from harness.scoring.known import KnownRows, key_of
@@ -37,7 +37,7 @@ def score_pairs(
     found = {place: kept for place, key in keys.items() if (kept := known.get(key)) is not None}
     begin(len(keys), len(found))
 
-    def hear(part: Scored) -> None:
+    def hear(part: Scored, own: Scores) -> None:
         places = [(part.metric, str(row["utterance"])) for row in part.rows]
         found.update(zip(places, part.rows, strict=True))
         known.put([(keys[p], found[p]) for p in places if found[p]["status"] != "missing"])
@@ -48,6 +48,7 @@ def score_pairs(
         for name, spec in named.items()
     ]
     try:
+        pool.check([spec for spec, items in wanted if items])
         score(pool, wanted, hear)
     except MetricUnavailable as error:
         raise UserError(str(error)) from error

@@ -17,7 +17,8 @@ from harness.scoring.pool import Pool
 from harness.scoring.scorer import Scored, Task
 
 Wanted: TypeAlias = tuple[Spec, Sequence[Item]]
-Hear = Callable[[Scored], None]
+# Told of every part of the rows, and of all of its metric so far.
+Hear: TypeAlias = Callable[[Scored, "Scores"], None]
 
 
 @dataclass
@@ -39,7 +40,7 @@ def score(pool: Pool, wanted: Sequence[Wanted], hear: Hear) -> dict[str, Scores]
         own = found[part.metric]
         own.rows |= {str(row["utterance"]): row for row in part.rows}
         own.seconds += part.seconds
-        hear(part)
+        hear(part, own)
     return found
 
 

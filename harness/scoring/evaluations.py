@@ -30,31 +30,36 @@ def prepared_folder(store: Store) -> Path:
 def score_evaluation(
     store: Store, plan: Plan, identity: str, pool: Pool, progress: Progress
 ) -> None:
-    """Commit every score of one evaluation that is not finished.
+    """Commit every score of one evaluation that is not finished, each as soon as it is.
 
+    What was told of an utterance (transcript, language, speaker) is the plan's word for it.
     Raises UserError if an estimate changed since it was committed, MetricUnavailable.
     """
     evaluation = store.evaluation(identity)
-    items = read_items(store, evaluation)
+    items = read_items(store, plan, evaluation)
     todo = missing_scorings(plan, read_state(plan, store)).get(identity, [])
     before = {scoring.id: scored_before(store, scoring) for scoring in todo}
-    wanted = [
-        (plan.metrics[s.metric], [items[u] for u in s.utterances if u not in before[s.id].index])
-        for s in todo
-    ]
-    total, done = sum(len(own) for _, own in wanted), 0
+    left = {s.metric: [u for u in s.utterances if u not in before[s.id].index] for s in todo}
+    scorings = {scoring.metric: scoring for scoring in todo}
+    total, done = sum(map(len, left.values())), 0
 
-    def hear(part: Scored) -> None:
+    def hear(part: Scored, own: Scores) -> None:
         nonlocal done
         done += len(part.rows)
         progress(done, total, None)
+        if len(own.rows) == len(left[part.metric]):
+            finish(scorings[part.metric], own)
 
-    scores = score(pool, wanted, hear)
-    for scoring in todo:
-        own = scores[scoring.metric]
-        table = joined(scoring, before[scoring.id], own)
+    def finish(scoring: Scoring, own: Scores) -> None:
         metric = plan.metrics[scoring.metric].build()
+        table = joined(scoring, before[scoring.id], own)
         commit(store, scoring, metric, table, own.seconds, len(items))
+
+    for name, utterances in left.items():
+        if not utterances:
+            finish(scorings[name], Scores())
+    wanted = [(plan.metrics[name], [items[u] for u in own]) for name, own in left.items()]
+    score(pool, wanted, hear)
 
 
 def scored_before(store: Store, scoring: Scoring) -> pd.DataFrame:
@@ -69,7 +74,8 @@ def scored_before(store: Store, scoring: Scoring) -> pd.DataFrame:
 def joined(scoring: Scoring, before: pd.DataFrame, scores: Scores) -> pd.DataFrame:
     """Return new rows beside those scored before, in the plan's order."""
     new = frame_of(list(scores.rows.values())).set_index("utterance", drop=False)
-    whole = pd.concat([before, new]) if len(before) else new
+    parts = [part for part in (before, new) if len(part)]
+    whole = pd.concat(parts) if parts else new
     return whole.loc[list(scoring.utterances)].reset_index(drop=True)
 
 
@@ -90,8 +96,7 @@ def commit(
         seconds=round(seconds, 3),
         versions=package_versions(metric),
     )
-    store.discard("scores", scoring.id)
-    with store.commit("scores", scoring.id) as folder:
+    with store.commit("scores", scoring.id, replace=True) as folder:
         table.to_parquet(folder / "table.parquet", index=False)
         write_record(folder, record)
 
@@ -107,7 +112,7 @@ def package_versions(metric: Metric) -> dict[str, str]:
     return found
 
 
-def read_items(store: Store, evaluation: EvaluationRecord) -> dict[str, Item]:
+def read_items(store: Store, plan: Plan, evaluation: EvaluationRecord) -> dict[str, Item]:
     """Return an evaluation's estimates beside their references.
 
     Raises UserError if an estimate changed since it was committed.
@@ -115,22 +120,28 @@ def read_items(store: Store, evaluation: EvaluationRecord) -> dict[str, Item]:
     references = store.reference(evaluation.reference)
     folder = store.folder("references", references.id)
     own = store.folder("evaluations", evaluation.id)
+    told = {row.id: row for row in plan.splits.evaluate[evaluation.split]}
     for row in evaluation.utterances:
         if file_sha256(own / row.audio) != row.audio_sha256:
             raise UserError(f"{own / row.audio}: changed since it was made; remove {own} and rerun")
     return {
         row.id: Item(
             utterance=row.id,
-            speaker=row.speaker,
+            speaker=told[row.id].speaker,
             reference=folder / references.audio[row.id],
             estimate=own / row.audio,
             rate=evaluation.sample_rate,
-            transcript=row.transcript,
-            language=row.language,
+            transcript=told[row.id].transcript,
+            language=known_language(told[row.id].language),
             made=made(row),
         )
         for row in evaluation.utterances
     }
+
+
+def known_language(language: str) -> str | None:
+    """Return a manifest's language, None for "und": undetermined (ISO 639-2)."""
+    return None if language == "und" else language
 
 
 def made(row: EvaluatedUtterance) -> Made:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import csv
+import re
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -13,6 +14,7 @@ from harness.errors import UserError, nearest
 from harness.scoring.items import Item
 
 SUFFIXES = frozenset((".wav", ".flac", ".ogg", ".opus", ".mp3", ".aiff", ".aif"))
+LANGUAGE = re.compile("[a-z]{2,3}")
 COLUMNS = ("utterance", "transcript", "speaker", "language")
 
 
@@ -35,9 +37,14 @@ class Paired:
     unused_transcripts: int
 
     @property
-    def clustered(self) -> bool:
-        """Whether speakers are known, so that intervals are over speakers."""
-        return all(item.speaker for item in self.items)
+    def clusters(self) -> str:
+        """What the intervals are over."""
+        known = sum(bool(item.speaker) for item in self.items)
+        if known == len(self.items):
+            return "speakers"
+        if known:
+            return "speakers, and utterances where the speaker is not known"
+        return "utterances (speakers are not known)"
 
 
 def pair_folders(
@@ -48,6 +55,7 @@ def pair_folders(
     Raises UserError for a folder without audio, two files of one name, no pair at all, and a
     transcripts file that cannot be read.
     """
+    check_language(options.language, "--language")
     made, known = audio_files(estimates), audio_files(references)
     shared = sorted(made.keys() & known.keys())
     if not shared:
@@ -124,8 +132,17 @@ def read_transcripts(path: Path) -> dict[str, dict[str, str]]:
             raise UserError(f"{path}, row {number}: has more or fewer cells than the header")
         if row["utterance"] in found:
             raise UserError(f"{path}, row {number}: utterance '{row['utterance']}' occurs twice")
+        check_language(row.get("language"), f"{path}, row {number}")
         found[row["utterance"]] = {name: row[name] for name in row if name != "utterance"}
     return found
+
+
+def check_language(language: str | None, place: str) -> None:
+    """Raise UserError unless a language, where one is given, is an ISO 639 code."""
+    if language and not LANGUAGE.fullmatch(language):
+        raise UserError(
+            f"{place}: language '{language}' is not a code of ISO 639, such as en; write it as one"
+        )
 
 
 def check_header(path: Path, header: Sequence[str]) -> None:

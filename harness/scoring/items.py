@@ -10,7 +10,7 @@ from typing import Any, TypeAlias
 
 from pydantic import JsonValue
 
-from harness.audio import Samples, fit_length, read_audio, resample
+from harness.audio import Samples, fit_length, fit_resampled, read_audio, resample
 from harness.errors import UserError
 from metrics import registry
 from metrics.base import Made, Metric, MetricError
@@ -23,7 +23,8 @@ class Item:
     """One reference and one estimate of an utterance, at `rate` Hz.
 
     An estimate may be up to `padding` samples longer than the reference; where `resample` is set
-    it may have another rate. `transcript`, `language` and `made` are None if unknown.
+    it may have another rate (and be off by what rounding explains). `transcript`, `language` and
+    `made` are None if unknown.
     """
 
     utterance: str
@@ -67,7 +68,9 @@ class Pair:
         reference, _ = read_audio(item.reference, "reference", item.rate)
         expected = None if item.resample else item.rate
         estimate, rate = read_audio(item.estimate, "estimate", expected)
-        estimate = resample(estimate, rate, item.rate)
+        if rate != item.rate:
+            estimate = resample(estimate, rate, item.rate)
+            estimate = fit_resampled(estimate, len(reference), (rate, item.rate))
         estimate = fit_length(estimate, len(reference), item.padding, "estimate")
         self._sides: dict[int, tuple[Samples, Samples]] = {item.rate: (reference, estimate)}
 

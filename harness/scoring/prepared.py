@@ -9,11 +9,12 @@ computed again and replaced.
 
 from __future__ import annotations
 
+import contextlib
 import uuid
-import zipfile
 from collections import OrderedDict
-from collections.abc import Callable
+from collections.abc import Mapping
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 
@@ -22,6 +23,8 @@ from harness.identity import digest
 from metrics.base import Facts, Prepared
 
 MEMORY_BYTES = 64 * 2**20
+ENTRY_BYTES = 1024  # what one entry takes beside its arrays
+NAMES = "names"
 
 
 class PreparedCache:
@@ -29,53 +32,59 @@ class PreparedCache:
 
     def __init__(self, folder: Path | None, memory: int = MEMORY_BYTES) -> None:
         self._folder, self._memory, self._held = folder, memory, 0
-        self._recent: OrderedDict[Path, Prepared] = OrderedDict()
+        self._recent: OrderedDict[tuple[str, str], Prepared] = OrderedDict()
 
-    def get(self, facts: Facts, reference: str, compute: Callable[[], Prepared]) -> Prepared:
-        """Return what `compute` gives for a reference, by its key; its errors are not kept."""
-        place = Path(place_of(facts), reference[:2], f"{reference}.npz")
-        if place not in self._recent:
-            self._keep(place, self._load(place, compute))
-        self._recent.move_to_end(place)
-        return self._recent[place]
+    def place(self, facts: Facts, params: Mapping[str, Any]) -> str:
+        """Return the folder of a metric at its version, under its parameters."""
+        made_by = [facts.name, facts.version, facts.sample_rate, dict(params), RESAMPLING_POLICY]
+        return f"{facts.name}-{digest(made_by)}"
 
-    def _load(self, place: Path, compute: Callable[[], Prepared]) -> Prepared:
-        if self._folder is None:
-            return compute()
-        path = self._folder / place
-        found = read_arrays(path)
-        if found is None:
-            found = compute()
-            write_arrays(path, found)
-        return found
+    def get(self, place: str, reference: str) -> Prepared | None:
+        """Return what was kept of a reference, by its key, or None."""
+        if (place, reference) not in self._recent:
+            found = read_arrays(self._folder / file_of(place, reference)) if self._folder else None
+            if found is None:
+                return None
+            self._keep(place, reference, found)
+        self._recent.move_to_end((place, reference))
+        return self._recent[place, reference]
 
-    def _keep(self, place: Path, arrays: Prepared) -> None:
-        self._recent[place] = arrays
+    def put(self, place: str, reference: str, arrays: Prepared) -> None:
+        """Keep the arrays of a reference."""
+        self._keep(place, reference, arrays)
+        if self._folder:
+            # A full disk costs the time to compute them again, not the score.
+            with contextlib.suppress(OSError):
+                write_arrays(self._folder / file_of(place, reference), arrays)
+
+    def _keep(self, place: str, reference: str, arrays: Prepared) -> None:
+        self._recent[place, reference] = arrays
         self._held += size_of(arrays)
         while self._held > self._memory and len(self._recent) > 1:
             self._held -= size_of(self._recent.popitem(last=False)[1])
 
 
-def place_of(facts: Facts) -> str:
-    """Return the folder of a metric at its version."""
-    made_by = digest([facts.name, facts.version, facts.sample_rate, RESAMPLING_POLICY])
-    return f"{facts.name}-{made_by}"
+def file_of(place: str, reference: str) -> Path:
+    """Return a file's place below the cache's folder."""
+    return Path(place, reference[:2], f"{reference}.npz")
 
 
 def size_of(arrays: Prepared) -> int:
-    """Return the bytes that arrays hold."""
-    return sum(array.nbytes for array in arrays.values())
+    """Return about how many bytes an entry holds."""
+    return ENTRY_BYTES + sum(array.nbytes for array in arrays.values())
 
 
 def read_arrays(path: Path) -> Prepared | None:
     """Return a file's arrays, or None if it is not there or not whole (each has a checksum)."""
     try:
         with np.load(path, allow_pickle=False) as file:
-            return dict(file)
+            found = dict(file)
+        names = [str(name) for name in found.pop(NAMES)]
     except FileNotFoundError:
         return None
-    except (OSError, ValueError, EOFError, KeyError, zipfile.BadZipFile):
+    except Exception:  # a damaged archive raises whatever its damage leads to; it is made anew
         return None
+    return found if sorted(found) == names else None
 
 
 def write_arrays(path: Path, arrays: Prepared) -> None:
@@ -84,7 +93,7 @@ def write_arrays(path: Path, arrays: Prepared) -> None:
     temporary = path.with_name(f".{path.name}.{uuid.uuid4().hex}")
     try:
         with temporary.open("wb") as file:
-            np.savez(file, **arrays)  # type: ignore[arg-type]
+            np.savez(file, **arrays, **{NAMES: np.array(sorted(arrays))})  # type: ignore[arg-type]
         temporary.rename(path)
     finally:
         temporary.unlink(missing_ok=True)

@@ -6,9 +6,12 @@ was running when the process was killed. Signal metrics stay loaded; of the mode
 
 from __future__ import annotations
 
+import ctypes
 import gc
 import math
 import os
+import signal
+import sys
 import threading
 import time
 import traceback
@@ -16,22 +19,25 @@ from collections.abc import Callable, Sequence
 from dataclasses import asdict, dataclass
 from multiprocessing.connection import Connection
 from pathlib import Path
-from typing import TypeAlias
+from typing import TypeAlias, TypeVar
 
 from harness.errors import UserError
 from harness.scoring.items import Item, Pair, Row, Spec, missing, row
 from harness.scoring.prepared import PreparedCache
 from metrics.base import (
     Metric,
-    MetricError,
     MetricUnavailable,
     NotApplicable,
+    Prepared,
     Result,
+    Samples,
     Score,
     Utterance,
 )
 
 PARENT_SECONDS = 2.0
+PR_SET_PDEATHSIG = 1  # prctl(2)
+COUNTS = ("errors", "words")
 
 
 @dataclass(frozen=True)
@@ -44,10 +50,10 @@ class Task:
 
 @dataclass(frozen=True)
 class Begins:
-    """The process is about to load a metric (`items` is 0), or to score so many items by it."""
+    """The process is about to load a metric, or to score so many items by it."""
 
-    spec: Spec
     items: int
+    loading: bool = False
 
 
 @dataclass(frozen=True)
@@ -66,11 +72,13 @@ class Ended:
 
 @dataclass(frozen=True)
 class Unavailable:
-    """A metric's packages or weights are absent."""
+    """A metric's packages or weights are absent, or do not load."""
 
     message: str
 
 
+T = TypeVar("T")
+R = TypeVar("R")
 Message: TypeAlias = Begins | Scored | Ended | Unavailable
 Send: TypeAlias = Callable[[Message], None]
 
@@ -83,13 +91,13 @@ class Scorer:
         self.loaded: dict[str, Metric] = {}  # by their specs, since looking one up takes 3 ms
 
     def do(self, task: Task) -> None:
-        """Score every item by every metric of a task; none of the two raises."""
+        """Score every item by every metric of a task. Raises MetricUnavailable, nothing else."""
         pairs: list[Pair | str] = [read(item) for item in task.items]
         for spec in task.specs:
             metric = self.metric(spec)
-            self.send(Begins(spec, len(pairs)))
+            self.send(Begins(len(pairs)))
             started = time.perf_counter()
-            rows = self.rows(metric, task.items, pairs)
+            rows = self.rows(metric, spec, task.items, pairs)
             self.send(Scored(metric.facts.name, tuple(rows), time.perf_counter() - started))
 
     def metric(self, spec: Spec) -> Metric:
@@ -100,8 +108,14 @@ class Scorer:
         metric = spec.build()
         if metric.model is not None:
             self.unload(metric.model)
-        self.send(Begins(spec, 0))
-        metric.load()
+        self.send(Begins(0, loading=True))
+        try:
+            metric.load()
+        except MetricUnavailable:
+            raise
+        except Exception as error:  # a metric's boundary: what it raised is said
+            name = metric.facts.name
+            raise MetricUnavailable(f"{name} cannot be loaded: {raised(error)}") from error
         self.loaded[key] = metric
         return metric
 
@@ -112,41 +126,62 @@ class Scorer:
                 del self.loaded[key]
         gc.collect()
 
-    def rows(self, metric: Metric, items: Sequence[Item], pairs: Sequence[Pair | str]) -> list[Row]:
+    def rows(
+        self, metric: Metric, spec: Spec, items: Sequence[Item], pairs: Sequence[Pair | str]
+    ) -> list[Row]:
         """Return one row per item; what could not be read is missing in every metric."""
         results: dict[int, Result | str] = {}
-        ready: dict[int, Utterance] = {}
+        sides: dict[int, tuple[Samples, Samples]] = {}
         for at, pair in enumerate(pairs):
-            found = self.utterance(metric, pair) if isinstance(pair, Pair) else pair
-            if isinstance(found, Utterance):
-                ready[at] = found
+            found = at_rate(pair, metric.facts.sample_rate) if isinstance(pair, Pair) else pair
+            if isinstance(found, tuple):
+                sides[at] = found
             else:
                 results[at] = found
-        results |= zip(ready, score_all(metric, list(ready.values())), strict=True)
-        name = metric.facts.name
-        return [result_row(item, name, results[at]) for at, item in enumerate(items)]
+        keys = {at: pair.reference_key for at, pair in enumerate(pairs) if isinstance(pair, Pair)}
+        prepared = self.prepare(metric, spec, {keys[at]: side[0] for at, side in sides.items()})
+        ready: dict[int, Utterance] = {}
+        for at, (reference, estimate) in sides.items():
+            done = prepared[keys[at]]
+            if isinstance(done, dict):
+                ready[at] = utterance(items[at], reference, estimate, done)
+            else:
+                results[at] = done
+        results |= zip(ready, each(metric.score_batch, list(ready.values())), strict=True)
+        return [result_row(item, metric.facts.name, results[at]) for at, item in enumerate(items)]
 
-    def utterance(self, metric: Metric, pair: Pair) -> Utterance | Result | str:
-        """Return what the metric scores, its reference prepared, or why it cannot be."""
-        reference, estimate = pair.at(metric.facts.sample_rate)
-        try:
-            prepared = self.prepared.get(
-                metric.facts, pair.reference_key, lambda: metric.prepare(reference)
-            )
-        except (MetricError, NotApplicable) as reason:
-            return reason
-        except Exception as error:  # a metric's boundary: the row says what it raised
-            return raised(error)
-        item = pair.item
-        return Utterance(
-            id=item.utterance,
-            reference=reference,
-            estimate=estimate,
-            prepared=prepared,
-            transcript=item.transcript,
-            language=item.language,
-            made=item.made,
-        )
+    def prepare(
+        self, metric: Metric, spec: Spec, references: dict[str, Samples]
+    ) -> dict[str, Prepared | Result | str]:
+        """Return the references' side by their keys, or why there is none."""
+        if not metric.prepares:
+            return {key: {} for key in references}
+        place = self.prepared.place(metric.facts, spec.params)
+        found: dict[str, Prepared | Result | str] = {}
+        for key in references:
+            kept = self.prepared.get(place, key)
+            if kept is not None:
+                found[key] = kept
+        left = {key: samples for key, samples in references.items() if key not in found}
+        made = each(metric.prepare_batch, list(left.values()))
+        for key, one in zip(left, made, strict=True):
+            found[key] = one
+            if isinstance(one, dict):
+                self.prepared.put(place, key, one)
+        return found
+
+
+def utterance(item: Item, reference: Samples, estimate: Samples, prepared: Prepared) -> Utterance:
+    """Return what a metric scores."""
+    return Utterance(
+        id=item.utterance,
+        reference=reference,
+        estimate=estimate,
+        prepared=prepared,
+        transcript=item.transcript,
+        language=item.language,
+        made=item.made,
+    )
 
 
 def read(item: Item) -> Pair | str:
@@ -155,18 +190,28 @@ def read(item: Item) -> Pair | str:
         return Pair(item)
     except UserError as error:
         return str(error)
+    except Exception as error:  # as a file too large for memory raises: its rows say so
+        return raised(error)
 
 
-def score_all(metric: Metric, utterances: Sequence[Utterance]) -> list[Result | str]:
-    """Score utterances together, or each alone if together they raise what no metric should."""
-    if not utterances:
+def at_rate(pair: Pair, rate: int) -> tuple[Samples, Samples] | str:
+    """Return both sides at a rate, or why there are none."""
+    try:
+        return pair.at(rate)
+    except Exception as error:  # want of memory: the row says so
+        return raised(error)
+
+
+def each(call: Callable[[Sequence[T]], Sequence[R]], inputs: Sequence[T]) -> list[R | str]:
+    """Call with all inputs, or each alone if together they raise what no metric should."""
+    if not inputs:
         return []
     try:
-        return list(metric.score_batch(utterances))
+        return list(call(inputs))
     except Exception as error:  # a metric's boundary: the row says what it raised
-        if len(utterances) == 1:
+        if len(inputs) == 1:
             return [raised(error)]
-    return [score_all(metric, [utterance])[0] for utterance in utterances]
+    return [each(call, [one])[0] for one in inputs]
 
 
 def raised(error: Exception) -> str:
@@ -176,32 +221,44 @@ def raised(error: Exception) -> str:
 
 
 def result_row(item: Item, metric: str, result: Result | str) -> Row:
-    """Return the row of one result; NaN is no score."""
+    """Return the row of one result, in plain numbers; NaN is no score."""
     named = (item.utterance, item.speaker, metric)
     if isinstance(result, Score) and not math.isnan(result.value):
-        return row(*named, **asdict(result))
+        counts = {n: None if (v := getattr(result, n)) is None else int(v) for n in COUNTS}
+        return row(*named, **asdict(result) | {"value": float(result.value)} | counts)
     if isinstance(result, NotApplicable):
         return row(*named, status="not applicable", reason=str(result))
     return missing(item, metric, "NaN was returned" if isinstance(result, Score) else str(result))
 
 
-def serve(connection: Connection, folder: Path | None) -> None:
+def serve(connection: Connection, folder: Path | None, parent: int) -> None:
     """Be a scoring process: do tasks until the parent hangs up."""
-    threading.Thread(target=end_with, args=(os.getppid(),), daemon=True).start()
+    signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C is the parent's to deal with
+    die_with(parent)
     scorer = Scorer(folder, connection.send)
     while True:
         try:
             task: Task = connection.recv()
+        except (EOFError, OSError):
+            return
+        try:
             scorer.do(task)
             connection.send(Ended())
         except MetricUnavailable as error:
             connection.send(Unavailable(str(error)))
-        except (EOFError, BrokenPipeError):
+        except BrokenPipeError:
             return
 
 
-def end_with(parent: int) -> None:
-    """End this process when its parent has: a killed parent cannot stop it, nor say goodbye."""
+def die_with(parent: int) -> None:
+    """End this process when its parent ends: one that is killed cannot see to it."""
+    if sys.platform == "linux":  # also where a metric hangs in C and no thread gets its turn
+        ctypes.CDLL(None).prctl(PR_SET_PDEATHSIG, signal.SIGKILL)
+    threading.Thread(target=watch, args=(parent,), daemon=True).start()
+
+
+def watch(parent: int) -> None:
+    """Wait for the parent to be gone."""
     while os.getppid() == parent:
         time.sleep(PARENT_SECONDS)
     os._exit(1)

@@ -29,6 +29,7 @@ from methods.params import MethodError
 from metrics import recogniser
 from metrics.base import MetricUnavailable
 
+RAISED = ("pitch_shift", "voice_shift")
 SHORTEST_WORD = 0.05  # seconds; a reading may hold words of no length
 
 
@@ -86,6 +87,10 @@ def check_study(path: Path, config: Config, study: SensitivityStudy) -> None:
                 ARTEFACTS[name].check(name, level)
             except MethodError as error:
                 raise UserError(f"{where}: {error}") from error
+            if level < 0 and name in RAISED:  # it would be graded as milder than none
+                raise UserError(
+                    f"{where}.{name}: it is raised, so give a positive level, not {level:g}"
+                )
 
 
 def compared(
@@ -143,8 +148,8 @@ def run_study(
 def words_params(splits: Splits, store: Store, say: Callable[[str], None]) -> dict[str, JsonValue]:
     """Return the parameters naming the file of all evaluated words; it is made once.
 
-    The file's name holds all that determines it, its hash goes into every evaluation's id. Raises
-    UserError as `hear` does.
+    The file's name holds all that determines it; its hash, not its place, goes into evaluations'
+    ids. Raises UserError as `hear` does.
     """
     rows = [row for evaluated in splits.evaluate.values() for row in evaluated]
     identity = digest(

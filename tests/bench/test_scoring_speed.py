@@ -105,7 +105,7 @@ def timed(
     pool: Pool, items: Sequence[Item], names: Sequence[str]
 ) -> tuple[float, dict[str, Scores]]:
     started = time.perf_counter()
-    found = score(pool, [(Spec(name, {}), items) for name in names], lambda part: None)
+    found = score(pool, [(Spec(name, {}), items) for name in names], lambda part, own: None)
     return time.perf_counter() - started, found
 
 

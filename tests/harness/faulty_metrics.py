@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 FAULTY = '''
-import os, signal, time
+import os, re, signal, time
 from dataclasses import replace
 import numpy as np
 from metrics.base import Metric, MetricUnavailable, Score
@@ -61,6 +61,19 @@ class Absent(Metric):
     def score(self, utterance):
         raise AssertionError
 
+class BadWeights(Metric):
+    facts, optional = facts("bad_weights"), True
+    def load(self):
+        raise ValueError("truncated file")
+    def score(self, utterance):
+        raise AssertionError
+
+class HoldsTheLock(Metric):
+    """Never returns to the interpreter, so that no thread of its process gets a turn."""
+    facts = facts("holds_the_lock")
+    def score(self, utterance):
+        re.match("(a+)+$", "a" * 60 + "b")
+
 class DiesLoading(Metric):
     facts, optional = facts("dies_loading"), True
     def load(self):
@@ -69,6 +82,7 @@ class DiesLoading(Metric):
         raise AssertionError
 '''
 CLASSES = ("Level", "Raises", "Hangs", "Killed", "NotANumber", "Absent", "DiesLoading")
+CLASSES += ("BadWeights", "HoldsTheLock")
 
 
 def plug_in(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:

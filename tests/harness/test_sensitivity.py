@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+from collections.abc import Sequence
 from itertools import pairwise
 from pathlib import Path
 
@@ -33,6 +34,7 @@ from methods.artefacts.base import Word
 from methods.artefacts.catalog import ARTEFACTS
 from methods.artefacts.words import read_words, sample_key, write_words
 from metrics.recogniser import recogniser
+from metrics.registry import discover
 
 SHIPPED = CONFIGS / "sensitivity.yaml"
 NONE: dict[str, list[float]] = {name: [] for name in ARTEFACTS}
@@ -65,6 +67,18 @@ def test_the_shipped_study_grades_every_artefact_from_mild_to_severe() -> None:
     assert config.evaluate[0].utterances == 24 and config.selection is None
 
 
+def test_the_shipped_study_asks_every_installed_metric_of_the_audio() -> None:
+    config, _ = load_sensitivity(SHIPPED)
+    heard = {
+        name
+        for name, metric in discover().items()
+        if not metric.optional and metric.facts.kind not in ("latent", "cost")
+    }
+    assert {metric.name for metric in config.metrics} == heard
+    read = {m.utterances for m in config.metrics if m.name in ("wer", "cer", "dwer")}
+    assert len(read) == 1, "they share one reading only over the same utterances"
+
+
 def test_the_plan_trains_nothing_and_asks_for_every_level_once() -> None:
     config, study = load_sensitivity(SHIPPED)
     words = {"words": "words.json", "words_sha256": "ab" * 32}
@@ -75,7 +89,7 @@ def test_the_plan_trains_nothing_and_asks_for_every_level_once() -> None:
     assert names.count("degraded") == levels and names.count("copy") == 1
     assert names.count("codec") == 4 and names.count("opus") == 5
     given = [e.method.params for e in plan.evaluations if e.method.name == "degraded"]
-    assert {str(p["artefact"]) for p in given if p["words"]} == {"word_drop", "word_swap"}
+    assert {str(p["artefact"]) for p in given if p["words_sha256"]} == {"word_drop", "word_swap"}
 
 
 def test_other_words_are_other_evaluations_and_only_where_words_matter() -> None:
@@ -87,6 +101,18 @@ def test_other_words_are_other_evaluations_and_only_where_words_matter() -> None
     first, second = ({e.id for e in plan.evaluations} for plan in made)
     moved = sum(len(study.artefacts[name]) for name in ("word_drop", "word_swap"))
     assert len(first - second) == len(second - first) == moved
+
+
+def test_moved_words_are_the_same_evaluations_and_no_record_says_where_they_lie() -> None:
+    config, study = load_sensitivity(SHIPPED)
+    first, second = (
+        make_plan(study_config(config, study, {"words": place, "words_sha256": "a" * 64}))
+        for place in ("/here/w.json", "/there/w.json")
+    )
+    assert {e.id for e in first.evaluations} == {e.id for e in second.evaluations}
+    moved = [e.method for e in second.evaluations if e.method.variant.startswith("word ")]
+    assert {str(method.places["words"]) for method in moved} == {"/there/w.json"}
+    assert not any("there" in method.model_dump_json() for method in moved)
 
 
 def test_the_whole_codec_is_no_cut_one(tmp_path: Path) -> None:
@@ -104,6 +130,8 @@ def test_the_whole_codec_is_no_cut_one(tmp_path: Path) -> None:
         ("{artefacts: {white_noise: [10, 10]}}", "", "a level occurs twice"),
         ("{artefacts: {clipping: [1.5]}}", "", "outside 0 to 0.9"),
         ("{artefacts: {time_smear: [4]}}", "", "not an odd whole number"),
+        ("{artefacts: {pitch_shift: [-8, 8]}}", "", "pitch_shift: it is raised, .* not -8"),
+        ("{artefacts: {voice_shift: [1, -1]}}", "", "voice_shift: it is raised, .* not -1"),
         ("{artefact: {}}", "", "unknown key 'artefact'"),
         ("{codec_layers: [8]}", "methods: [{name: coarse}]", "list copy alone"),
         ("{codec_layers: [8]}", "codec: [{name: tiny}, {name: tiny-codes}]", "name one"),
@@ -124,7 +152,7 @@ def test_a_configuration_without_a_study_is_no_study() -> None:
 def test_a_small_study_runs_and_is_read_back(tmp_path: Path) -> None:
     levels = {"white_noise": [30.0, 0.0], "monotone": [1.0], "word_drop": [0.5]}
     config, study = small(tmp_path, levels)
-    splits, found = resolve_splits(config), {}
+    splits, found = resolve_splits(config), dict[str, Sequence[Word]]()
     for row in splits.evaluate["test"]:
         samples = read_utterance(splits.corpus, row)
         found[sample_key(samples)] = [Word("one", 0.2, 0.6), Word("two", 0.8, 1.2)]
@@ -142,6 +170,9 @@ def test_a_small_study_runs_and_is_read_back(tmp_path: Path) -> None:
 
     store.replace(run_record(worker.plan))
     board = load_board(store)
+    assert not any(
+        str(tmp_path) in read.read_text() for read in store.root.glob("evaluations/*/*.json")
+    )
     names = [one.name for one in graded(board, "test")]
     assert names == ["white_noise", "monotone", "word_drop", "codec", "opus"]
     noisy = graded(board, "test")[0]

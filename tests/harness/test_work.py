@@ -10,6 +10,7 @@ import torch
 
 from harness.audio import read_audio
 from harness.config import Config, load_config
+from harness.data.corpus import Corpus, Utterance
 from harness.errors import UserError, WorkFailed
 from harness.latents.remote import Remote
 from harness.latents.shard import verify
@@ -245,6 +246,21 @@ def test_another_version_of_a_metric_scores_stored_audio_anew_and_does_nothing_e
     assert {job.kind for job in jobs} == {"preflight", "scores"}
     todo = missing_scorings(changed, read_state(changed, done.store))
     assert {s.metric for scorings in todo.values() for s in scorings} == {"estoi"}
+
+
+def test_another_language_of_an_utterance_is_scored_anew_from_the_same_audio(
+    done: Worker, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    plan = make_plan(done.config)
+    told = Corpus.split
+
+    def in_french(corpus: Corpus, *names: str) -> list[Utterance]:
+        return [dataclasses.replace(row, language="fr") for row in told(corpus, *names)]
+
+    monkeypatch.setattr(Corpus, "split", in_french)
+    changed = make_plan(done.config)
+    assert [e.id for e in changed.evaluations] == [e.id for e in plan.evaluations]
+    assert not {s.id for s in changed.scorings} & {s.id for s in plan.scorings}
 
 
 def test_latents_and_cost_are_scored_beside_the_audio(done: Worker) -> None:

@@ -12,6 +12,7 @@ import pandas as pd
 import pytest
 from scoring_audio import noisy, write_folder
 
+from harness.audio import fit_resampled, resample
 from harness.cli import main
 from harness.records import SCORE_COLUMNS
 
@@ -182,6 +183,61 @@ def test_estimates_at_another_rate_need_the_users_word(
     options = ("--metrics", "estoi", "--resample", "--padding", "1", "--out", str(out))
     assert run(*options, estimates="up") == 0
     assert (read(out)["value"] > 0.99).all()
+
+
+@pytest.mark.parametrize(("made", "known"), [(16_000, 24_000), (16_000, 44_100), (44_100, 16_000)])
+def test_rounding_at_another_rate_is_no_mismatch(made: int, known: int, tmp_path: Path) -> None:
+    rng = np.random.default_rng(0)
+    for length in range(known, known + 40):
+        reference = rng.normal(0, 0.1, length).astype(np.float32)
+        estimate = resample(reference, known, made)
+        fitted = fit_resampled(resample(estimate, made, known), length, (made, known))
+        assert len(fitted) == length
+    far = fit_resampled(reference[:-9], length, (made, known))
+    assert len(far) == length - 9  # left as it is, to be refused
+
+
+def test_metrics_of_a_file_have_parameters(run: Run, folders: Path) -> None:
+    listed, out = folders / "metrics.yaml", folders / "scores.parquet"
+    text = (
+        "metrics: [{name: dwer}, {name: dwer, variant: basic, params: {normaliser: whisper-basic}}]"
+    )
+    listed.write_text(text)
+    assert run("--metrics", str(listed), "--out", str(out)) == 0
+    assert read(out)["metric"].unique().tolist() == ["dwer", "dwer_basic"]
+
+
+@pytest.mark.parametrize(
+    ("text", "message"),
+    [
+        ("metrics: [{name: dwer, params: {modell: x}}]", "parameter 'modell'"),
+        ("metrics: [{name: pesq}, {name: pesq}]", "'pesq' is listed twice"),
+        ("metrics: []", "at least 1 item"),
+        ("- pesq", "must hold a mapping"),
+    ],
+)
+def test_a_bad_file_of_metrics_is_one_sentence(
+    run: Run, folders: Path, text: str, message: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    listed = folders / "metrics.yaml"
+    listed.write_text(text)
+    assert run("--metrics", str(listed)) == 2
+    assert message in capsys.readouterr().err
+
+
+def test_a_language_is_a_code(run: Run, capsys: pytest.CaptureFixture[str]) -> None:
+    assert run("--language", "English") == 2
+    assert "'English' is not a code of ISO 639" in capsys.readouterr().err
+
+
+def test_a_damaged_file_of_scores_is_said(
+    run: Run, folders: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert run("--metrics", "si_snr") == 0
+    for path in (folders / "cache").glob("scores.sqlite*"):
+        path.write_bytes(b"\xff" * 20_000)
+    assert run("--metrics", "si_snr") == 2
+    assert "cannot be used to keep scores" in capsys.readouterr().err
 
 
 @pytest.mark.usefixtures("faulty")

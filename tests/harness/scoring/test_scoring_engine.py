@@ -7,6 +7,7 @@ import signal
 import subprocess
 import sys
 import time
+from collections import deque
 from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
@@ -20,13 +21,15 @@ from harness.errors import UserError
 from harness.scoring.engine import frame_of, score
 from harness.scoring.items import Item, Spec
 from harness.scoring.pool import Pool
+from harness.scoring.prepared import read_arrays, write_arrays
+from harness.scoring.scorer import Task, read
 from metrics.base import MetricUnavailable
 
 pytestmark = pytest.mark.usefixtures("faulty")
 
 
 def run(pool: Pool, items: Sequence[Item], *names: str) -> dict[str, pd.DataFrame]:
-    found = score(pool, [(Spec(name, {}), items) for name in names], lambda part: None)
+    found = score(pool, [(Spec(name, {}), items) for name in names], lambda part, own: None)
     return {
         name: frame_of([own.rows[item.utterance] for item in items]) for name, own in found.items()
     }
@@ -84,7 +87,7 @@ def test_a_process_that_dies_while_loading_leaves_rows_with_that_reason(items: l
         tables = run(pool, items[:2], "dies_loading", "level")
     assert (
         tables["dies_loading"]["reason"].tolist()
-        == ["dies_loading ended its process with exit code 3"] * 2
+        == ["dies_loading ended its process with exit code 3 while it was loaded"] * 2
     )
     assert (tables["level"]["status"] == "scored").all()
 
@@ -187,35 +190,96 @@ def test_the_references_are_prepared_once_and_anew_if_their_file_is_damaged(
 def test_an_unknown_metric_or_parameter_is_the_users_error(items: list[Item]) -> None:
     with Pool(1) as pool:
         with pytest.raises(UserError, match="did you mean 'pesq'"):
-            score(pool, [(Spec("pesk", {}), items)], lambda part: None)
+            score(pool, [(Spec("pesk", {}), items)], lambda part, own: None)
         with pytest.raises(UserError, match=r"parameter 'mode'.*its parameters: none"):
-            score(pool, [(Spec("si_snr", {"mode": 1}), items)], lambda part: None)
+            score(pool, [(Spec("si_snr", {"mode": 1}), items)], lambda part, own: None)
+
+
+def test_a_process_that_ends_after_its_last_row_costs_none(items: list[Item]) -> None:
+    with Pool(1) as pool:
+        run(pool, items[:2], "level")
+        slot = pool.slots[0]
+        slot.task, slot.done = Task((items[0],), (Spec("level", {}),)), 1
+        slot.process.kill()
+        slot.process.join()
+        assert list(pool._hear(slot, deque())) == []
+        assert (run(pool, items, "level")["level"]["status"] == "scored").all()
+
+
+def test_weights_that_do_not_load_are_said_at_once() -> None:
+    with (
+        Pool(1) as pool,
+        pytest.raises(MetricUnavailable, match=r"bad_weights cannot be loaded: ValueError: trunc"),
+    ):
+        pool.check([Spec("si_snr", {}), Spec("bad_weights", {})])
+
+
+def test_a_pair_that_cannot_be_held_in_memory_is_a_reason(
+    items: list[Item], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def no_memory(item: Item) -> None:
+        raise MemoryError("8 TiB")
+
+    monkeypatch.setattr("harness.scoring.scorer.Pair", no_memory)
+    assert str(read(items[0])).startswith("MemoryError: 8 TiB")
+
+
+def test_a_kept_file_damaged_anywhere_is_whole_or_nothing(tmp_path: Path) -> None:
+    arrays = {"one": np.arange(5.0), "text": np.array("some words")}
+    path = tmp_path / "kept.npz"
+    write_arrays(path, arrays)
+    whole = path.read_bytes()
+    kept = 0
+    for at in range(len(whole)):
+        path.write_bytes(whole[:at] + bytes([whole[at] ^ 0xFF]) + whole[at + 1 :])
+        found = read_arrays(path)
+        if found is not None:
+            kept += 1
+            assert found.keys() == arrays.keys()
+            assert all(np.array_equal(found[name], arrays[name]) for name in arrays)
+    assert kept < len(whole) / 2  # what is left are dates and the like
+
+
+def test_a_cache_that_cannot_be_written_costs_no_score(items: list[Item], tmp_path: Path) -> None:
+    (tmp_path / "file").write_text("no folder")
+    with Pool(1, tmp_path / "file") as pool:
+        assert (run(pool, items, "level")["level"]["status"] == "scored").all()
 
 
 CHILD = """
 import sys
+from pathlib import Path
+from harness.scoring.engine import score
 from harness.scoring.items import Item, Spec
 from harness.scoring.pool import Pool
+from harness.scoring.prepared import read_arrays, write_arrays
+from harness.scoring.scorer import Task, read
 if __name__ == "__main__":
     pool = Pool(1)
     pool.check([Spec("si_snr", {})])
     print(pool.slots[0].process.pid, flush=True)
-    sys.stdin.read()
+    audio = Path(sys.argv[1])
+    score(pool, [(Spec("holds_the_lock", {}), [Item("u", "s", audio, audio, 16000)])], print)
 """
 
 
-def test_processes_end_when_their_parent_is_killed(tmp_path: Path) -> None:
+def test_processes_end_when_their_parent_is_killed_whatever_they_do(
+    items: list[Item], tmp_path: Path
+) -> None:
     script = tmp_path / "parent.py"
     script.write_text(CHILD)
-    path = {"PYTHONPATH": str(Path(__file__).resolve().parents[3])}
+    places = (str(Path(__file__).resolve().parents[3]), str(tmp_path / "plugin"))
+    path = {"PYTHONPATH": os.pathsep.join(places)}
     parent = subprocess.Popen(
-        [sys.executable, str(script)],
-        stdin=subprocess.PIPE,
+        [sys.executable, str(script), str(items[0].reference)],
         stdout=subprocess.PIPE,
         env=os.environ | path,
     )
     assert parent.stdout is not None
     child = int(parent.stdout.readline())
+    while "R" not in Path(f"/proc/{child}/stat").read_text().rsplit(")", 1)[1].split()[0]:
+        time.sleep(0.1)
+    time.sleep(1.0)
     parent.kill()
     parent.communicate()
     deadline = time.monotonic() + 30
