@@ -9,7 +9,7 @@ from dataclasses import dataclass, replace
 import numpy as np
 from numpy.typing import NDArray
 
-from leaderboard.compare import ALPHA, Tested, paired, side_of_zero
+from leaderboard.compare import ALPHA, Tested, paired
 from leaderboard.metric_keys import MetricKey
 from leaderboard.sensitivity import Graded
 from leaderboard.statistics import Difference, Estimate, holm, mean_estimate
@@ -31,7 +31,7 @@ class Response:
     metric: MetricKey
     follows: Estimate | None
     tests: tuple[Tested | None, ...]
-    span: Difference | None
+    span: Tested | None
 
     @property
     def seen(self) -> tuple[int, ...]:
@@ -60,12 +60,13 @@ class Response:
         The span is taken as given. None where it is not shown to be a loss, or is infinite.
         """
         last, span = self.tests[-1], self.span
-        if last is None or span is None or last.difference.infinite or span.infinite:
+        if last is None or span is None or _side(span) >= 0:
             return None
-        if side_of_zero(span, self.metric) >= 0:
+        if last.difference.infinite or span.difference.infinite:
             return None
-        ends = last.difference.low / span.mean, last.difference.high / span.mean
-        return last.difference.mean / span.mean, min(ends), max(ends)
+        unit = span.difference.mean
+        ends = last.difference.low / unit, last.difference.high / unit
+        return last.difference.mean / unit, min(ends), max(ends)
 
     @property
     def measured(self) -> bool:
@@ -96,14 +97,16 @@ def responses(
     ]
     flat = [test for row in differences for test in row]
     adjusted = iter(holm([test.p if test else math.nan for test in flat]))
-    spans = [row[-1] for one, row in zip(found, differences, strict=True) if one.name == "codec"]
-    made = []
-    for graded, row in zip(found, differences, strict=True):
-        ps = [next(adjusted) for _ in row]
-        tests = [Tested(metric, t, p) if t else None for t, p in zip(row, ps, strict=True)]
-        follows = _follows(reference, graded, split, metric)
-        made.append(Response(graded, metric, follows, tuple(tests), spans[0] if spans else None))
-    return made
+    tested = [
+        tuple(Tested(metric, t, p) if t else None for t, p in zip(row, adjusted, strict=False))
+        for row in differences
+    ]
+    spans = [row[-1] for one, row in zip(found, tested, strict=True) if one.name == "codec"]
+    span = spans[0] if spans else None
+    return [
+        Response(graded, metric, _follows(reference, graded, split, metric), tests, span)
+        for graded, tests in zip(found, tested, strict=True)
+    ]
 
 
 def _minus(

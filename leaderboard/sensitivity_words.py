@@ -18,7 +18,7 @@ def by_metric(responses: Sequence[Response]) -> list[str]:
         return [f"{label}: of the reference itself it is infinite, so any change is seen."]
     blind = [response.graded.title for response in asked if not response.seen]
     lines = [
-        f"{label}: at no level does it see {_listed(blind)}."
+        f"{label}: at no level is it shown to see {_listed(blind)}."
         if blind
         else f"{label}: it sees each of the {len(asked)} artefacts at some level."
     ]
