@@ -7,8 +7,6 @@ processing", IEEE JSTSP 16(6), 2022; Microsoft's wavlm-base-plus-sv.
 from __future__ import annotations
 
 import pickle
-from collections.abc import Iterator
-from contextlib import contextmanager
 from dataclasses import replace
 from pathlib import Path
 from typing import Annotated, Any
@@ -21,7 +19,7 @@ from metrics.base import Facts, MetricUnavailable, Samples
 from metrics.embeddings import EmbeddingSimilarity
 from metrics.given_weights import check_content, find_files
 from metrics.packages import import_pinned
-from metrics.stand_in import without_torchaudio
+from metrics.stand_in import quiet, without_torchaudio
 
 _PINS = {"transformers": "5.23.0"}
 _REPOSITORY = "microsoft/wavlm-base-plus-sv"
@@ -82,7 +80,7 @@ class WavlmSimilarity(EmbeddingSimilarity):
         folder = files[-1].parent
         import torch
 
-        with torch.random.fork_rng(devices=[]), _quiet(package):
+        with torch.random.fork_rng(devices=[]), quiet():
             try:
                 self._features: Any = package.Wav2Vec2FeatureExtractor.from_pretrained(
                     folder, local_files_only=True
@@ -118,18 +116,3 @@ class WavlmSimilarity(EmbeddingSimilarity):
         inputs = self._features(samples, sampling_rate=rate, return_tensors="pt")
         with torch.inference_mode():
             return np.asarray(self._network(**inputs).embeddings[0].numpy(), dtype=np.float32)
-
-
-@contextmanager
-def _quiet(package: Any) -> Iterator[None]:
-    """Keep transformers' reports and progress bars from the terminal."""
-    logging = package.utils.logging
-    level, bars = logging.get_verbosity(), logging.is_progress_bar_enabled()
-    logging.set_verbosity(logging.CRITICAL)
-    logging.disable_progress_bar()
-    try:
-        yield
-    finally:
-        logging.set_verbosity(level)
-        if bars:
-            logging.enable_progress_bar()

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import argparse
+
 from harness.arguments.base import Parsers, add, add_group
 
 
@@ -15,12 +17,7 @@ def add_study_commands(groups: Parsers) -> None:
         "refit a codec's codebooks and set quantization error against resynthesis quality",
         "resynth study codebooks --store runs/codebooks",
     )
-    codebooks.add_argument(
-        "config", nargs="?", default="codebooks", help="a YAML file (default: the one that ships)"
-    )
-    codebooks.add_argument("--store", help="store folder (default: the configuration's)")
-    codebooks.add_argument("--site", help="site folder (default: the configuration's)")
-    codebooks.add_argument("--address", help="address of a Ray cluster (default: start Ray here)")
+    add_run_options(codebooks, "codebooks")
     domains = add(
         study,
         "domains",
@@ -28,13 +25,8 @@ def add_study_commands(groups: Parsers) -> None:
         "evaluate trained systems on other voices, languages, read and telephone speech",
         "resynth study domains --root data --store runs/quick",
     )
-    domains.add_argument(
-        "config", nargs="?", default="domains", help="a YAML file (default: the one that ships)"
-    )
     domains.add_argument("--root", help="folder of the corpora (default: the configuration's)")
-    domains.add_argument("--store", help="store folder (default: the configuration's)")
-    domains.add_argument("--site", help="site folder (default: the configuration's)")
-    domains.add_argument("--address", help="address of a Ray cluster (default: start Ray here)")
+    add_run_options(domains, "domains")
     findings = add(
         study,
         "findings",
@@ -59,9 +51,14 @@ def add_study_commands(groups: Parsers) -> None:
         "put known artefacts into references at graded levels: which metric sees what",
         "resynth study sensitivity --store runs/sensitivity",
     )
-    sensitivity.add_argument(
-        "config", nargs="?", default="sensitivity", help="a YAML file (default: the one that ships)"
+    add_run_options(sensitivity, "sensitivity")
+
+
+def add_run_options(study: argparse.ArgumentParser, shipped: str) -> None:
+    """Add what every study takes that runs a configuration."""
+    study.add_argument(
+        "config", nargs="?", default=shipped, help="a YAML file (default: the one that ships)"
     )
-    sensitivity.add_argument("--store", help="store folder (default: the configuration's)")
-    sensitivity.add_argument("--site", help="site folder (default: the configuration's)")
-    sensitivity.add_argument("--address", help="address of a Ray cluster (default: start Ray here)")
+    study.add_argument("--store", help="store folder (default: the configuration's)")
+    study.add_argument("--site", help="site folder (default: the configuration's)")
+    study.add_argument("--address", help="address of a Ray cluster (default: start Ray here)")

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-from contextlib import contextmanager
 from pathlib import Path
 from typing import Any, TypeVar
 
@@ -14,13 +12,12 @@ from safetensors.torch import load_file
 from harness.codecs.hub import WEIGHTS, read_settings
 from harness.codecs.weights import first_line
 from harness.errors import UserError
-from metrics.stand_in import without_torchaudio
+from metrics.stand_in import quiet, without_torchaudio
 
 without_torchaudio()
 
 from huggingface_hub.errors import StrictDataclassError  # noqa: E402
 from transformers import PreTrainedConfig, PreTrainedModel  # noqa: E402
-from transformers.utils import logging  # noqa: E402
 
 Model = TypeVar("Model", bound=PreTrainedModel)
 OLDER = ("frame_rate", "rope_theta")  # settings that earlier versions wrote and this one reads
@@ -75,17 +72,3 @@ def model_settings(kind: type[PreTrainedConfig], folder: Path) -> PreTrainedConf
     known = {*kind.__annotations__, *OLDER}
     settings: PreTrainedConfig = kind(**{k: v for k, v in found.items() if k in known})
     return settings
-
-
-@contextmanager
-def quiet() -> Iterator[None]:
-    """Keep transformers' own reports and progress bars from the terminal."""
-    level, bars = logging.get_verbosity(), logging.is_progress_bar_enabled()
-    logging.set_verbosity(logging.CRITICAL)
-    logging.disable_progress_bar()
-    try:
-        yield
-    finally:
-        logging.set_verbosity(level)
-        if bars:
-            logging.enable_progress_bar()

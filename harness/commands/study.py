@@ -8,6 +8,7 @@ from pathlib import Path
 
 from harness.commands.output import print_json
 from harness.commands.running import find_config
+from harness.config import Config
 from harness.errors import UserError
 from harness.studies.codebooks import load_study, run_study
 from harness.studies.domain_runs import run_study as run_domains
@@ -20,7 +21,7 @@ from harness.studies.sensitivity import run_study as run_sensitivity
 def codebooks(options: Namespace) -> int:
     """Run the codebook-size study; what is done already is kept."""
     config, study = load_study(find_config(options.config))
-    store, site = Path(options.store or config.store), Path(options.site or config.site)
+    store, site = places(options, config)
     run_study(config, study, store, site, options.address, say)
     print(f"{config.name}: open {site / 'codebooks.html'}")
     return 0
@@ -29,8 +30,7 @@ def codebooks(options: Namespace) -> int:
 def domains(options: Namespace) -> int:
     """Evaluate trained systems on every kind of speech at hand; what is done already is kept."""
     found = load_domains(find_config(options.config), Path(options.root) if options.root else None)
-    store = Path(options.store or found.config.store)
-    site = Path(options.site or found.config.site)
+    store, site = places(options, found.config)
     run_domains(found, store, site, options.address, say)
     print(f"{found.config.name}: open {site / 'domains.html'}")
     return 0
@@ -52,10 +52,15 @@ def findings(options: Namespace) -> int:
 def sensitivity(options: Namespace) -> int:
     """Run the sensitivity study; what is done already is kept."""
     config, study = load_sensitivity(find_config(options.config))
-    store, site = Path(options.store or config.store), Path(options.site or config.site)
+    store, site = places(options, config)
     run_sensitivity(config, study, store, site, options.address, say)
     print(f"{config.name}: open {site / 'sensitivity.html'}")
     return 0
+
+
+def places(options: Namespace, config: Config) -> tuple[Path, Path]:
+    """Return store and site: as the options say, else as the configuration does."""
+    return Path(options.store or config.store), Path(options.site or config.site)
 
 
 def write(path: Path, text: str) -> None:

@@ -11,15 +11,16 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Annotated, Any
 
-from pydantic import Field, ValidationError
+from pydantic import Field
 
 from harness.audio import RESAMPLING_POLICY
 from harness.codecs.catalog import codec_facts, codec_identity
-from harness.config import CodecConfig, Config, MethodConfig, Strict, explain, read_layers
+from harness.config import CodecConfig, Config, MethodConfig, Strict
 from harness.errors import UserError, nearest
 from harness.identity import HARNESS, LATENT_SOURCES, audio_digest, digest, source_digest
 from harness.splits import resolve_splits
 from harness.store import Store
+from harness.studies.sections import read_study
 
 FIT_SOURCES = [
     *LATENT_SOURCES,
@@ -47,18 +48,7 @@ class CodebookStudy(Strict):
 
 def load_study(path: Path) -> tuple[Config, CodebookStudy]:
     """Read a study: a configuration with a section `study`. Raises UserError for anything else."""
-    data = read_layers(path)
-    section = data.pop("study", None)
-    if section is None:
-        raise UserError(f"{path}: has no section 'study'; start from configs/codebooks.yaml")
-    try:
-        study = CodebookStudy.model_validate(section)
-    except ValidationError as error:
-        raise UserError(f"{path}: study: {explain(error, CodebookStudy)}") from error
-    try:
-        config = Config.model_validate(data)
-    except ValidationError as error:
-        raise UserError(f"{path}: {explain(error)}") from error
+    config, study = read_study(path, CodebookStudy, "codebooks")
     if len(config.codecs) != 1 or config.codecs[0].quantizer is not None:
         raise UserError(f"{path}: codec: the study refits one codec's own codebooks; name one")
     check_study(path, config, study)

@@ -12,16 +12,17 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Annotated
 
-from pydantic import Field, JsonValue, ValidationError
+from pydantic import Field, JsonValue
 
 from harness.audio import RESAMPLING_POLICY, resample
-from harness.config import Config, MethodConfig, Strict, explain, read_layers
+from harness.config import Config, MethodConfig, Strict
 from harness.data.corpus import Corpus, Utterance
 from harness.data.read import read_utterance
 from harness.errors import UserError, nearest
 from harness.identity import audio_digest, digest
 from harness.splits import Splits, resolve_splits
 from harness.store import Store, atomic_write
+from harness.studies.sections import read_study
 from methods.artefacts.base import Samples, Word
 from methods.artefacts.catalog import ARTEFACTS
 from methods.artefacts.words import distinct, sample_key, write_words
@@ -52,18 +53,7 @@ class SensitivityStudy(Strict):
 
 def load_sensitivity(path: Path) -> tuple[Config, SensitivityStudy]:
     """Read a study: a configuration with a section `study`. Raises UserError for anything else."""
-    data = read_layers(path)
-    section = data.pop("study", None)
-    if section is None:
-        raise UserError(f"{path}: has no section 'study'; start from configs/sensitivity.yaml")
-    try:
-        study = SensitivityStudy.model_validate(section)
-    except ValidationError as error:
-        raise UserError(f"{path}: study: {explain(error, SensitivityStudy)}") from error
-    try:
-        config = Config.model_validate(data)
-    except ValidationError as error:
-        raise UserError(f"{path}: {explain(error)}") from error
+    config, study = read_study(path, SensitivityStudy, "sensitivity")
     check_study(path, config, study)
     return config, study
 
