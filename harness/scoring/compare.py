@@ -11,8 +11,8 @@ from harness.scoring.engine import Scores, frame_of, score
 from harness.scoring.folders import Paired
 from harness.scoring.items import Row, Spec, row
 from harness.scoring.known import KnownRows, key_of
+from harness.scoring.messages import Scored
 from harness.scoring.pool import Pool
-from harness.scoring.scorer import Scored
 from metrics.base import MetricUnavailable
 
 # Told how many rows there are and how many of them are known; then of every row that is done.

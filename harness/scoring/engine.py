@@ -13,8 +13,8 @@ import pandas as pd
 
 from harness.records import SCORE_COLUMNS
 from harness.scoring.items import Item, Row, Spec
+from harness.scoring.messages import Scored, Task
 from harness.scoring.pool import Pool
-from harness.scoring.scorer import Scored, Task
 
 Wanted: TypeAlias = tuple[Spec, Sequence[Item]]
 # Told of every part of the rows, and of all of its metric so far.

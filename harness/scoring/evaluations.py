@@ -15,8 +15,8 @@ from harness.plan import Plan, Scoring
 from harness.records import EvaluatedUtterance, EvaluationRecord, ScoreRecord
 from harness.scoring.engine import Scores, frame_of, score
 from harness.scoring.items import Item
+from harness.scoring.messages import Scored
 from harness.scoring.pool import Pool
-from harness.scoring.scorer import Scored
 from harness.state import missing_scorings, read_state
 from harness.store import Store, write_record
 from metrics.base import LatentMatch, Made, Metric

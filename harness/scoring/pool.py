@@ -10,8 +10,8 @@ from multiprocessing.connection import wait
 from pathlib import Path
 
 from harness.scoring.items import Spec, missing
+from harness.scoring.messages import Begins, Ended, Message, Scored, Task, Unavailable
 from harness.scoring.processes import LOAD_SECONDS, Slot, ended, start
-from harness.scoring.scorer import Begins, Ended, Message, Scored, Task, Unavailable
 from metrics.base import MetricUnavailable
 
 ITEM_SECONDS = 300.0

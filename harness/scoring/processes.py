@@ -12,7 +12,8 @@ from multiprocessing.connection import Connection
 from pathlib import Path
 from typing import Any
 
-from harness.scoring.scorer import Begins, Task, serve
+from harness.scoring.child import serve
+from harness.scoring.messages import Begins, Task
 from harness.threads import limit_threads
 
 END_SECONDS = 5.0

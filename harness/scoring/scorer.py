@@ -1,4 +1,4 @@
-"""What runs in a scoring process: metrics are loaded, pairs are read, rows are sent back.
+"""The work of a scoring process: metrics are loaded, pairs are read, rows are sent back.
 
 Before each call into a metric the parent is told what begins, so that it can say what hung, or what
 was running when the process was killed. Signal metrics stay loaded; of the models one at a time.
@@ -6,23 +6,18 @@ was running when the process was killed. Signal metrics stay loaded; of the mode
 
 from __future__ import annotations
 
-import ctypes
 import gc
 import math
-import os
-import signal
-import sys
-import threading
 import time
 import traceback
 from collections.abc import Callable, Sequence
-from dataclasses import asdict, dataclass
-from multiprocessing.connection import Connection
+from dataclasses import asdict
 from pathlib import Path
 from typing import TypeAlias, TypeVar
 
 from harness.errors import UserError
 from harness.scoring.items import Item, Pair, Row, Spec, missing, row
+from harness.scoring.messages import Begins, Message, Scored, Task
 from harness.scoring.prepared import PreparedCache
 from metrics.base import (
     Metric,
@@ -35,51 +30,11 @@ from metrics.base import (
     Utterance,
 )
 
-PARENT_SECONDS = 2.0
-PR_SET_PDEATHSIG = 1  # prctl(2)
 COUNTS = ("errors", "words")
-
-
-@dataclass(frozen=True)
-class Task:
-    """Items to score by metrics that share a model, or have none."""
-
-    items: tuple[Item, ...]
-    specs: tuple[Spec, ...]
-
-
-@dataclass(frozen=True)
-class Begins:
-    """The process is about to load a metric, or to score so many items by it."""
-
-    items: int
-    loading: bool = False
-
-
-@dataclass(frozen=True)
-class Scored:
-    """One metric's rows for all items of the task, and the seconds they took."""
-
-    metric: str
-    rows: tuple[Row, ...]
-    seconds: float
-
-
-@dataclass(frozen=True)
-class Ended:
-    """The task is done."""
-
-
-@dataclass(frozen=True)
-class Unavailable:
-    """A metric's packages or weights are absent, or do not load."""
-
-    message: str
 
 
 T = TypeVar("T")
 R = TypeVar("R")
-Message: TypeAlias = Begins | Scored | Ended | Unavailable
 Send: TypeAlias = Callable[[Message], None]
 
 
@@ -229,36 +184,3 @@ def result_row(item: Item, metric: str, result: Result | str) -> Row:
     if isinstance(result, NotApplicable):
         return row(*named, status="not applicable", reason=str(result))
     return missing(item, metric, "NaN was returned" if isinstance(result, Score) else str(result))
-
-
-def serve(connection: Connection, folder: Path | None, parent: int) -> None:
-    """Be a scoring process: do tasks until the parent hangs up."""
-    signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C is the parent's to deal with
-    die_with(parent)
-    scorer = Scorer(folder, connection.send)
-    while True:
-        try:
-            task: Task = connection.recv()
-        except (EOFError, OSError):
-            return
-        try:
-            scorer.do(task)
-            connection.send(Ended())
-        except MetricUnavailable as error:
-            connection.send(Unavailable(str(error)))
-        except BrokenPipeError:
-            return
-
-
-def die_with(parent: int) -> None:
-    """End this process when its parent ends: one that is killed cannot see to it."""
-    if sys.platform == "linux":  # also where a metric hangs in C and no thread gets its turn
-        ctypes.CDLL(None).prctl(PR_SET_PDEATHSIG, signal.SIGKILL)
-    threading.Thread(target=watch, args=(parent,), daemon=True).start()
-
-
-def watch(parent: int) -> None:
-    """Wait for the parent to be gone."""
-    while os.getppid() == parent:
-        time.sleep(PARENT_SECONDS)
-    os._exit(1)

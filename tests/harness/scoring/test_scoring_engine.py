@@ -20,9 +20,10 @@ import soundfile
 from harness.errors import UserError
 from harness.scoring.engine import frame_of, score
 from harness.scoring.items import Item, Spec
+from harness.scoring.messages import Task
 from harness.scoring.pool import Pool
 from harness.scoring.prepared import read_arrays, write_arrays
-from harness.scoring.scorer import Task, read
+from harness.scoring.scorer import read
 from metrics.base import MetricUnavailable
 
 pytestmark = pytest.mark.usefixtures("faulty")
@@ -251,9 +252,10 @@ import sys
 from pathlib import Path
 from harness.scoring.engine import score
 from harness.scoring.items import Item, Spec
+from harness.scoring.messages import Task
 from harness.scoring.pool import Pool
 from harness.scoring.prepared import read_arrays, write_arrays
-from harness.scoring.scorer import Task, read
+from harness.scoring.scorer import read
 if __name__ == "__main__":
     pool = Pool(1)
     pool.check([Spec("si_snr", {})])
