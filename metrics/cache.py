@@ -1,4 +1,4 @@
-"""A bounded cache for work on the reference side, which every system's estimates share."""
+"""A bounded cache for what a metric computed of an utterance, by its content."""
 
 from __future__ import annotations
 

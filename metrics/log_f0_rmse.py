@@ -9,7 +9,6 @@ import numpy as np
 
 from metrics.base import (
     Facts,
-    Metric,
     MetricError,
     Prepared,
     Samples,
@@ -18,10 +17,10 @@ from metrics.base import (
     check_audio,
     check_pair,
 )
-from metrics.world import MIN_SECONDS, PINS, SAMPLE_RATE, VERSION, f0_track, load_world
+from metrics.world import MIN_SECONDS, SAMPLE_RATE, VERSION, WorldMetric, f0_track
 
 
-class LogF0Rmse(Metric):
+class LogF0Rmse(WorldMetric):
     """log-F0 RMSE in natural logarithms of Hz (0.01 is 17.3 cents); 0 for the reference itself.
 
     The audio is aligned already, so frames are compared as they stand, without time warping. Only
@@ -45,11 +44,6 @@ class LogF0Rmse(Metric):
         ),
         lower_bound=0.0,
     )
-    packages = tuple(PINS)
-
-    def load(self) -> None:
-        """Import pyworld; raises MetricUnavailable if it is absent or at another version."""
-        load_world()
 
     def prepare(self, reference: Samples) -> Prepared:
         """Return the F0 of the reference (T,) at 16 kHz in Hz, shape (frames,)."""

@@ -14,7 +14,6 @@ from numpy.typing import NDArray
 
 from metrics.base import (
     Facts,
-    Metric,
     Prepared,
     Samples,
     Score,
@@ -22,14 +21,14 @@ from metrics.base import (
     check_audio,
     check_pair,
 )
-from metrics.world import FFT_SIZE, MIN_SECONDS, PINS, SAMPLE_RATE, VERSION, envelope, load_world
+from metrics.world import FFT_SIZE, MIN_SECONDS, SAMPLE_RATE, VERSION, WorldMetric, envelope
 
 _ORDER = 23
 _ALPHA = 0.42
 _DECIBELS = 10 / math.log(10) * math.sqrt(2)
 
 
-class MelCepstralDistortion(Metric):
+class MelCepstralDistortion(WorldMetric):
     """MCD in dB, c1 to c23, so level does not count; 0 for the reference itself.
 
     Per frame 10 / ln 10 sqrt(2 sum (c - c')^2), averaged over all frames, silent ones included.
@@ -55,11 +54,10 @@ class MelCepstralDistortion(Metric):
         ),
         lower_bound=0.0,
     )
-    packages = tuple(PINS)
 
     def load(self) -> None:
         """Import pyworld; raises MetricUnavailable if it is absent or at another version."""
-        load_world()
+        super().load()
         self._basis = mel_cepstral_basis()
 
     def prepare(self, reference: Samples) -> Prepared:

@@ -10,7 +10,6 @@ import numpy as np
 
 from metrics.base import (
     Facts,
-    Metric,
     Prepared,
     Samples,
     Score,
@@ -18,10 +17,10 @@ from metrics.base import (
     check_audio,
     check_pair,
 )
-from metrics.world import MIN_SECONDS, PINS, SAMPLE_RATE, VERSION, f0_track, load_world
+from metrics.world import MIN_SECONDS, SAMPLE_RATE, VERSION, WorldMetric, f0_track
 
 
-class VoicingError(Metric):
+class VoicingError(WorldMetric):
     """Voicing decision error, a share of all frames, silent ones included; 0 for the reference."""
 
     facts = Facts(
@@ -40,11 +39,6 @@ class VoicingError(Metric):
         lower_bound=0.0,
         upper_bound=1.0,
     )
-    packages = tuple(PINS)
-
-    def load(self) -> None:
-        """Import pyworld; raises MetricUnavailable if it is absent or at another version."""
-        load_world()
 
     def prepare(self, reference: Samples) -> Prepared:
         """Return which 5 ms frames of the reference (T,) at 16 kHz are voiced, shape (frames,)."""

@@ -14,7 +14,7 @@ from functools import lru_cache
 import numpy as np
 from numpy.typing import NDArray
 
-from metrics.base import Samples
+from metrics.base import Metric, Samples
 from metrics.packages import import_pinned
 
 PINS = {"pyworld": "0.3.5"}
@@ -28,9 +28,14 @@ VERSION = f"pyworld {PINS['pyworld']}, DIO and StoneMask, 71 to 800 Hz, frames o
 _FLOOR_HZ, _CEILING_HZ = 71.0, 800.0
 
 
-def load_world() -> None:
-    """Import pyworld; raises MetricUnavailable if it is absent or at another version."""
-    import_pinned("pyworld", PINS)
+class WorldMetric(Metric):
+    """A metric on WORLD's analysis."""
+
+    packages = tuple(PINS)
+
+    def load(self) -> None:
+        """Import pyworld; raises MetricUnavailable if it is absent or at another version."""
+        import_pinned("pyworld", PINS)
 
 
 def f0_track(samples: Samples) -> NDArray[np.float64]:

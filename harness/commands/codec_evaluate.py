@@ -7,13 +7,12 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from harness.codecs.catalog import codec_facts
+from harness.commands.choice import metric_names
 from harness.commands.codec import chosen_codec
 from harness.commands.data import loader_options
 from harness.commands.output import print_json, print_table
 from harness.config import CodecConfig
 from harness.errors import UserError
-from metrics import registry
-from metrics.base import MetricError
 
 if TYPE_CHECKING:
     from harness.rate_distortion import Report
@@ -24,7 +23,7 @@ def evaluate(options: Namespace) -> int:
     out = chosen_folder(options.out)
     codec = chosen_codec(options).model_dump()
     facts = codec_facts(CodecConfig.model_validate(codec))
-    metrics = chosen_metrics(options.metrics)
+    metrics = metric_names(options.metrics)
     corpus = {
         "kind": options.corpus,
         "root": options.root,
@@ -57,19 +56,6 @@ def chosen_folder(text: str | None) -> Path | None:
         fault = "is a file" if out.exists() else f"folder {out.parent} does not exist"
         raise UserError(f"--out {out}: {fault}; name a folder, or a new one in an existing folder")
     return out
-
-
-def chosen_metrics(text: str | None) -> list[str]:
-    """Return the metrics of --metrics a,b, or every one there is."""
-    if text is not None:
-        names = [name.strip() for name in text.split(",")]
-        if not all(names):
-            raise UserError(f"--metrics {text}: write it as names separated by commas")
-        return names
-    try:
-        return list(registry.discover())
-    except MetricError as error:
-        raise UserError(str(error)) from error
 
 
 def print_report(report: Report) -> None:

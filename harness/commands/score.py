@@ -19,6 +19,7 @@ from rich.progress import (
     TimeRemainingColumn,
 )
 
+from harness.commands.choice import metric_names
 from harness.commands.output import print_json, print_table
 from harness.config import MetricConfig, Strict, explain, read_yaml
 from harness.errors import UserError, WorkFailed
@@ -36,8 +37,6 @@ from harness.scoring.table import (
     summarise,
     write_table,
 )
-from metrics import registry
-from metrics.base import MetricError
 
 SHOWN = 10
 
@@ -78,21 +77,10 @@ def chosen_specs(text: str | None) -> list[Spec]:
 
     Raises UserError for an unknown one, and two of one name.
     """
-    if text is None:
-        try:
-            found = registry.discover()
-        except MetricError as error:
-            raise UserError(str(error)) from error
-        audio = ("reference", "no reference", "transcript")
-        return [Spec(n, {}) for n, m in found.items() if m.facts.kind in audio and not m.optional]
-    if Path(text).suffix in (".yaml", ".yml"):
+    if text is not None and Path(text).suffix in (".yaml", ".yml"):
         return listed_specs(Path(text))
-    names = list(dict.fromkeys(name.strip() for name in text.split(",")))
-    if not all(names):
-        raise UserError(f"--metrics {text}: write it as names separated by commas")
-    return [
-        planned.spec for planned in plan_metrics([MetricConfig(name=n) for n in names]).values()
-    ]
+    listed = plan_metrics([MetricConfig(name=name) for name in metric_names(text)])
+    return [planned.spec for planned in listed.values()]
 
 
 def listed_specs(path: Path) -> list[Spec]:

@@ -14,7 +14,9 @@ from scoring_audio import noisy, write_folder
 
 from harness.audio import fit_resampled, resample
 from harness.cli import main
+from harness.commands.choice import metric_names
 from harness.records import SCORE_COLUMNS
+from metrics import registry
 
 Run = Callable[..., int]
 
@@ -223,6 +225,13 @@ def test_a_bad_file_of_metrics_is_one_sentence(
     listed.write_text(text)
     assert run("--metrics", str(listed)) == 2
     assert message in capsys.readouterr().err
+
+
+def test_without_a_choice_every_metric_of_audio_that_comes_installed_is_taken() -> None:
+    found, taken = registry.discover(), metric_names(None)
+    assert {"pesq", "wer", "dnsmos"} <= set(taken)
+    assert not {"utmos", "latent_error", "real_time_factor"} & set(taken)
+    assert not any(found[name].optional for name in taken)
 
 
 def test_a_language_is_a_code(run: Run, capsys: pytest.CaptureFixture[str]) -> None:
